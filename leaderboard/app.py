@@ -1,0 +1,38 @@
+"""Puts the parts together; the only file that knows them all."""
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from leaderboard import weeks
+from leaderboard.config import Config, folder
+from leaderboard.database import Database
+from leaderboard.weeks import Clock
+
+MAX_FORM = 64 * 1024
+MAX_BODY = 1024 * 1024
+
+
+def create_app(config: Config, database: Database | None = None, clock: Clock = weeks.now) -> Flask:
+    """The whole product as one WSGI app. It starts no scheduler: the command that runs the service does."""
+    app = Flask("leaderboard", template_folder=str(folder("templates")), static_folder="web/static")
+    app.config.update(
+        SECRET_KEY=config.server.secret_key.get_secret_value(),
+        MAX_CONTENT_LENGTH=MAX_BODY,
+        MAX_FORM_MEMORY_SIZE=MAX_FORM,
+        MAX_FORM_PARTS=200,
+        SESSION_COOKIE_NAME="extra_mile",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=config.public_url.startswith("https://"),
+    )
+    app.extensions["config"] = config
+    app.extensions["database"] = database or Database(config.database.url)
+    app.extensions["clock"] = clock
+    if proxies := config.server.trusted_proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, proxies, proxies, proxies, proxies)  # type: ignore[method-assign]
+    register(app)
+    return app
+
+
+def register(app: Flask) -> None:
+    """Every group of pages, in the order of the navigation."""

@@ -1,0 +1,307 @@
+"""The engine, units of work, and migrations, for SQLite and PostgreSQL."""
+
+import fcntl
+import logging
+import random
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlmodel import Session
+
+from leaderboard.tables import Pulse
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+PULSE_SHARDS = 16
+
+
+class Unavailable(Exception):
+    """The database cannot take this now: locked, full, gone. Nothing was written; trying again later is welcome."""
+
+
+class Database:
+    """One database and how to work with it.
+
+    `reading()` gives a session that sees one state; `writing()` gives one unit of work: all of it is committed at the end, or
+    nothing. Network and hashing belong outside both.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.engine = _sqlite_engine(url) if self.is_sqlite else _postgresql_engine(url, pool_size)
+        path = self.url.database if self.is_sqlite else None
+        self._gate = Gate(Path(f"{path}.queue") if path and path != ":memory:" else None)
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session for questions; what it changed by mistake is rolled back."""
+        try:
+            with Session(self.engine, expire_on_commit=False) as session:
+                yield session
+        except OperationalError as error:
+            raise Unavailable(_reason(error)) from error
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """One unit of work. Raises Unavailable when the database cannot begin or commit it; nothing is then written."""
+        with self._gate.turn() if self.is_sqlite else _open():
+            try:
+                with Session(self.engine, expire_on_commit=False) as session:
+                    if self.is_sqlite:
+                        session.connection(execution_options={"begin_immediate": True})
+                    yield session
+                    session.commit()
+            except OperationalError as error:
+                raise Unavailable(_reason(error)) from error
+
+    def write(self, work: Callable[[Session], T], tries: int = 5) -> T:
+        """Run a unit of work, again when PostgreSQL broke a deadlock or a serialisation conflict in it."""
+        for attempt in range(1, tries + 1):
+            try:
+                with self.writing() as session:
+                    return work(session)
+            except Unavailable as error:
+                code = getattr(getattr(error.__cause__, "orig", None), "sqlstate", None)
+                if code not in ("40P01", "40001") or attempt == tries:
+                    raise
+                time.sleep(random.uniform(0, 0.02 * attempt))
+        raise AssertionError("unreachable")
+
+    def dispose(self) -> None:
+        """Close every connection (after a fork, before a restore)."""
+        self.engine.dispose()
+
+    def version(self) -> str:
+        """The database's own version, as "SQLite 3.53.4"."""
+        with self.reading() as session:
+            if self.is_sqlite:
+                return (
+                    f"SQLite {session.connection().exec_driver_sql('select sqlite_version()').scalar_one()}"
+                )
+            return f"PostgreSQL {session.connection().exec_driver_sql('show server_version').scalar_one()}"
+
+    # --- migrations ---------------------------------------------------------------------------------------
+
+    def upgrade(self, revision: str = "head") -> None:
+        """Bring the tables up to date, all or nothing, and put the ledger's triggers back."""
+        from alembic import command  # 385 ms: only where it is used
+
+        with self._gate.turn() if self.is_sqlite else _open():
+            command.upgrade(self._alembic(), revision)
+
+    def pending(self) -> bool:
+        """Whether the tables are older than the program."""
+        from alembic.migration import MigrationContext
+        from alembic.script import ScriptDirectory
+
+        with self.engine.connect() as connection:
+            current = MigrationContext.configure(connection).get_current_revision()
+        return current != ScriptDirectory.from_config(self._alembic()).get_current_head()
+
+    def differs(self) -> list[Any]:
+        """What autogenerate would still change: empty when migrations and tables.py agree."""
+        from alembic.autogenerate import compare_metadata
+        from alembic.migration import MigrationContext
+        from sqlmodel import SQLModel
+
+        with self.engine.connect() as connection:
+            context = MigrationContext.configure(connection, opts={"compare_type": True})
+            return list(compare_metadata(context, SQLModel.metadata))
+
+    def _alembic(self) -> Any:
+        from alembic.config import Config as AlembicConfig
+
+        config = AlembicConfig()
+        config.set_main_option(
+            "script_location", str(Path(__file__).parent / "migrations").replace("%", "%%")
+        )
+        config.attributes["engine"] = self.engine
+        return config
+
+
+class Gate:
+    """Lets writing units through one at a time, first come first served.
+
+    SQLite's own waiting is a lottery: under load p99 is 20 times that of a queue. Threads queue in this process; processes queue
+    at an flock beside the database file.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._mutex = threading.Lock()
+        self._waiting: deque[threading.Event] = deque()
+        self._busy = False
+        self._local = threading.local()
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        if getattr(self._local, "inside", False):
+            raise RuntimeError("a unit of work cannot begin inside another one")
+        with self._mutex:
+            mine = threading.Event() if self._busy else None
+            if mine:
+                self._waiting.append(mine)
+            self._busy = True
+        if mine:
+            mine.wait()
+        self._local.inside = True
+        try:
+            if self._path is None:
+                yield
+            else:
+                try:
+                    queue = self._path.open("ab")
+                except OSError as error:
+                    raise Unavailable(
+                        f"the folder of the database cannot be written: {error.strerror}"
+                    ) from error
+                with queue:
+                    fcntl.flock(queue, fcntl.LOCK_EX)
+                    yield
+        finally:
+            self._local.inside = False
+            with self._mutex:
+                if self._waiting:
+                    self._waiting.popleft().set()
+                else:
+                    self._busy = False
+
+
+@contextmanager
+def _open() -> Iterator[None]:
+    yield
+
+
+def sqlite_module() -> ModuleType:
+    """pysqlite3 where it is installed (it carries a SQLite without the WAL-reset bug), else Python's own."""
+    try:
+        import pysqlite3.dbapi2 as module
+    except ImportError:
+        return sqlite3
+    return module  # type: ignore[no-any-return]
+
+
+def sqlite_affected(version: str) -> bool:
+    """Whether this SQLite has the WAL-reset bug (3.7.0 to 3.51.2, mended in 3.44.6, 3.50.7 and 3.51.3)."""
+    number = tuple(int(part) for part in version.split("."))
+    if number[:2] == (3, 44):
+        return number < (3, 44, 6)
+    if number[:2] == (3, 50):
+        return number < (3, 50, 7)
+    return (3, 7, 0) <= number < (3, 51, 3)
+
+
+def _sqlite_engine(url: str) -> Engine:
+    engine = create_engine(
+        url,
+        module=sqlite_module(),
+        connect_args={"timeout": 5, "check_same_thread": False},
+        pool_size=16,
+        max_overflow=64,
+    )
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # we begin ourselves; the driver's deferred BEGIN loses updates
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "recursive_triggers=ON",  # without it REPLACE would delete ledger lines past the trigger
+            "cache_size=-65536",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        immediate = connection.get_execution_options().get("begin_immediate")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+    return engine
+
+
+def _postgresql_engine(url: str, pool_size: int) -> Engine:
+    return create_engine(
+        make_url(url).set(drivername="postgresql+psycopg"),
+        pool_size=pool_size,
+        max_overflow=20,
+        pool_pre_ping=True,
+        pool_timeout=5,
+        connect_args={"connect_timeout": 5, "options": "-c lock_timeout=10s -c timezone=UTC"},
+    )
+
+
+def _reason(error: DBAPIError) -> str:
+    return str(error.orig).strip().split("\n")[0]
+
+
+def insert(session: Session, table: Any) -> Any:
+    """This database's INSERT, which knows ON CONFLICT."""
+    dialect = session.get_bind().dialect.name
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+
+
+def is_postgresql(session: Session) -> bool:
+    return session.get_bind().dialect.name == "postgresql"
+
+
+def lock_names(session: Session, names: set[str]) -> None:
+    """Hold these names until the unit of work ends. SQLite has one writer anyway; PostgreSQL takes transaction locks, in order."""
+    if is_postgresql(session) and names:
+        session.connection().execute(
+            text(
+                "SELECT pg_advisory_xact_lock(k) FROM (SELECT hashtextextended(n, 0) k FROM unnest(:names) n ORDER BY 1) s"
+            ),
+            {"names": sorted(names)},
+        )
+
+
+def beat(session: Session, shard: int = 0) -> None:
+    """Say that something a page shows has changed; pages answer 304 while nothing did."""
+    table = Pulse.__table__  # type: ignore[attr-defined]
+    statement = insert(session, table).values(shard=shard % PULSE_SHARDS, beats=1)
+    session.connection().execute(
+        statement.on_conflict_do_update(index_elements=["shard"], set_={"beats": table.c.beats + 1})
+    )
+
+
+def pulse(session: Session) -> int:
+    """Grows with every change that a page may show; equal numbers mean that nothing did."""
+    return int(session.connection().execute(text("SELECT coalesce(sum(beats), 0) FROM pulse")).scalar_one())
+
+
+LEDGER = "points_entry"
+
+
+def ledger_triggers(dialect: str) -> list[str]:
+    """Statements that make the ledger append-only, safe to repeat; run after every migration (a rebuilt table loses them)."""
+    if dialect == "sqlite":
+        return [
+            statement
+            for act in ("UPDATE", "DELETE")
+            for statement in (
+                f"DROP TRIGGER IF EXISTS {LEDGER}_no_{act.lower()}",
+                f"CREATE TRIGGER {LEDGER}_no_{act.lower()} BEFORE {act} ON {LEDGER} "
+                f"BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
+            )
+        ]
+    return [
+        "CREATE OR REPLACE FUNCTION ledger_is_append_only() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'the ledger is append-only'; END $$",
+        f"DROP TRIGGER IF EXISTS {LEDGER}_no_change ON {LEDGER}",
+        f"CREATE TRIGGER {LEDGER}_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON {LEDGER} "
+        "FOR EACH STATEMENT EXECUTE FUNCTION ledger_is_append_only()",
+    ]

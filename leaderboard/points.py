@@ -1,0 +1,236 @@
+"""What a fact earns, and why: the rules' numbers and the pure function from a person's facts to points.
+
+Two steps, so that the order of arrival never matters. The giver's side of a story is decided when it is told and comes here as a
+share. The receiver's side is `Fold`: a person's facts of one week, ordered by (occurred_at, source, key), each earning what the
+earlier ones left open. In every group that earns once (a rating, a customer on a ticket) a later, higher fact earns the difference
+to what the group has earned, so the group ends at its highest.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+from pydantic import Field as Limit
+
+from leaderboard.guidelines import N_
+
+Witness = Literal["colleague", "customer", "promise", "work"]
+
+WITNESS_OF: dict[str, Witness] = {
+    "story.accepted": "colleague",
+    "story.cosigned": "colleague",
+    "thanks.received": "customer",
+    "rating.good": "customer",
+    "rating.recovered": "customer",
+    "promise.kept": "promise",
+    "help.given": "work",
+    "knowledge.shared": "work",
+}
+"""Who vouches for each kind that can earn. Kinds that are not here are context and earn nothing."""
+
+GIVERS_SIDE = ("story.accepted", "story.cosigned")
+"""Kinds whose worth the giver's side decides."""
+
+WHY = {
+    "full": N_("Counts in full."),
+    "shared": N_("Shared equally among the people in the story."),
+    "second_in_30_days": N_("The second story from this colleague about this person in 30 days counts half."),
+    "third_in_30_days": N_(
+        "From the third story about the same person in 30 days on, a colleague's stories count 0."
+    ),
+    "return": N_("It answers a story in the other direction within 7 days, so it counts half."),
+    "allowance_used": N_(
+        "The nominator's scoring stories for the week were used up; the story is just as welcome."
+    ),
+    "same_text": N_("The same words were told before; it joins the first story at 0 points."),
+    "cosigns_full": N_("The story has as many scoring co-signs as count."),
+    "own_act": N_("Nobody earns by their own act."),
+    "cap_witness": N_("Cap reached: the week's points from this kind of witness."),
+    "cap_week": N_("Cap reached: the week's points in all."),
+    "earned_before": N_("This rating or thanks earned before; it counts once, at its highest."),
+    "customer_week": N_("Cap reached: thanks from one customer in one week."),
+    "promise_late_made": N_("The promise was not on record long enough before it was due."),
+    "promise_late_kept": N_("The promise was kept after it was due."),
+    "promise_unconfirmed": N_("Kept on its maker's word alone; it counts once somebody else confirms it."),
+    "promise_ticket_day": N_("Cap reached: one scored promise per ticket and day."),
+    "promise_day": N_("Cap reached: scored promises in one day."),
+    "withdrawn": N_("Taken back; its points are reversed."),
+    "corrected": N_("Corrected, because another fact about the same matter changed what this one counts."),
+}
+"""Every reason an entry can carry, as people read it."""
+
+
+class Points(BaseModel):
+    """What each kind earns, in points."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    story_accepted: int = Limit(10, ge=0, le=1000, strict=True)
+    story_cosigned: int = Limit(1, ge=0, le=1000, strict=True)
+    thanks_received: int = Limit(8, ge=0, le=1000, strict=True)
+    rating_good: int = Limit(2, ge=0, le=1000, strict=True)
+    rating_recovered: int = Limit(12, ge=0, le=1000, strict=True)
+    promise_kept: int = Limit(5, ge=0, le=1000, strict=True)
+    help_given: int = Limit(3, ge=0, le=1000, strict=True)
+    knowledge_shared: int = Limit(4, ge=0, le=1000, strict=True)
+
+    def of(self, kind: str) -> int:
+        """What this kind earns; 0 for context kinds."""
+        return int(getattr(self, kind.replace(".", "_"), 0))
+
+
+class FairPlay(BaseModel):
+    """The limits of fair play; the numbers in the comments are the rules of docs/fair-play.md."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    allowance_per_week: int = Limit(5, ge=0, le=1000, strict=True)  # 2
+    repeat_days: int = Limit(30, ge=0, le=366, strict=True)  # 3
+    second_story_percent: int = Limit(50, ge=0, le=100, strict=True)
+    later_story_percent: int = Limit(0, ge=0, le=100, strict=True)
+    return_days: int = Limit(7, ge=0, le=366, strict=True)  # 4
+    return_percent: int = Limit(50, ge=0, le=100, strict=True)
+    story_min: int = Limit(80, ge=1, le=2000, strict=True)  # 5
+    story_max: int = Limit(2000, ge=100, le=10_000, strict=True)
+    same_text_percent: int = Limit(90, ge=50, le=100, strict=True)
+    same_text_days: int = Limit(30, ge=0, le=366, strict=True)
+    nominees_per_story: int = Limit(8, ge=1, le=50, strict=True)
+    cosigns_per_story: int = Limit(5, ge=0, le=1000, strict=True)
+    nominations_per_10_minutes: int = Limit(3, ge=1, le=1000, strict=True)  # 6
+    thanks_per_customer_and_week: int = Limit(2, ge=1, le=1000, strict=True)  # 7
+    promise_lead_minutes: int = Limit(30, ge=0, le=10_080, strict=True)  # 8
+    promises_per_ticket_and_day: int = Limit(1, ge=1, le=1000, strict=True)
+    promises_per_day: int = Limit(3, ge=1, le=1000, strict=True)
+    points_per_witness_and_week: int = Limit(60, ge=1, le=100_000, strict=True)  # 9
+    points_per_week: int = Limit(120, ge=1, le=100_000, strict=True)
+    ratios_from: int = Limit(5, ge=1, le=1000, strict=True)  # 10
+    winner_witnesses: int = Limit(2, ge=1, le=100, strict=True)  # 11
+    winner_gap_weeks: int = Limit(4, ge=0, le=52, strict=True)
+    newcomer_days: int = Limit(14, ge=0, le=366, strict=True)  # 12
+
+
+@dataclass(frozen=True)
+class Rules:
+    """One version of the numbers."""
+
+    version: int = 1
+    points: Points = field(default_factory=Points)
+    fair_play: FairPlay = field(default_factory=FairPlay)
+
+
+def part(points: int, percent: int) -> int:
+    """A factor of points: rounds down, at least 1 unless it is 0."""
+    return 0 if points <= 0 or percent <= 0 else max(1, points * percent // 100)
+
+
+def share(points: int, people: int) -> int:
+    """One of `people` equal shares: rounds down, at least 1 unless it is 0."""
+    return 0 if points <= 0 else max(1, points // people)
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A credit as the fold sees it.
+
+    `worth` is what it earns before the receiver's limits, `full` what it would earn without any; `groups` are what earns once,
+    together; `denied` is a reason that makes it 0 outright.
+    """
+
+    credit_id: int
+    occurred_at: datetime
+    source: str
+    key: str
+    kind: str
+    worth: int
+    full: int
+    why: str = "full"
+    groups: tuple[str, ...] = ()
+    customer: str | None = None
+    day: date | None = None
+    ticket: str | None = None
+    denied: str | None = None
+
+    @property
+    def order(self) -> tuple[datetime, str, str, int]:
+        return self.occurred_at, self.source, self.key, self.credit_id
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a fact earns as things stand, and why."""
+
+    points: int
+    full: int
+    why: str
+    kind: str
+
+
+@dataclass
+class Fold:
+    """A person's week while its facts are counted, in order.
+
+    The dictionaries start with what earlier weeks (or earlier facts of this one) used up: `earned` by group, over all weeks;
+    the rest for this week only.
+    """
+
+    rules: Rules
+    earned: Counter[str] = field(default_factory=Counter)
+    witness: Counter[str] = field(default_factory=Counter)
+    customer_groups: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    promises: Counter[tuple[date | None, str | None]] = field(default_factory=Counter)
+
+    def add(self, fact: Fact) -> Outcome:
+        """Count the next fact and say what it earns."""
+        fair, witness = self.rules.fair_play, WITNESS_OF[fact.kind]
+        points, why = fact.worth, fact.why
+        if fact.denied:
+            return Outcome(0, fact.full, fact.denied, fact.kind)
+        before = max((self.earned[group] for group in fact.groups), default=0)
+        if before and points:
+            points, why = max(0, points - before), "earned_before"
+        leader = fact.groups[-1] if fact.groups else fact.key
+        if (
+            points
+            and witness == "customer"
+            and fact.customer
+            and leader not in self.customer_groups[fact.customer]
+        ):
+            if len(self.customer_groups[fact.customer]) >= fair.thanks_per_customer_and_week:
+                points, why = 0, "customer_week"
+        if points and fact.kind == "promise.kept":
+            if fact.ticket and self.promises[fact.day, fact.ticket] >= fair.promises_per_ticket_and_day:
+                points, why = 0, "promise_ticket_day"
+            elif self.promises[fact.day, None] >= fair.promises_per_day:
+                points, why = 0, "promise_day"
+        left = fair.points_per_witness_and_week - self.witness[witness]
+        if points > left:
+            points, why = max(0, left), "cap_witness"
+        left = fair.points_per_week - self.witness.total()
+        if points > left:
+            points, why = max(0, left), "cap_week"
+        if points:
+            self.keep(fact, points)
+        return Outcome(points, fact.full, why, fact.kind)
+
+    def keep(self, fact: Fact, points: int) -> None:
+        """Remember what a fact earned; also for facts of a closed week, whose points are given."""
+        if not points:
+            return
+        witness = WITNESS_OF[fact.kind]
+        self.witness[witness] += points
+        for group in fact.groups:
+            self.earned[group] += points
+        if witness == "customer" and fact.customer:
+            self.customer_groups[fact.customer].add(fact.groups[-1] if fact.groups else fact.key)
+        if fact.kind == "promise.kept":
+            self.promises[fact.day, None] += 1
+            if fact.ticket:
+                self.promises[fact.day, fact.ticket] += 1
+
+
+def rules_from(version: int, points: Mapping[str, Any], fair_play: Mapping[str, Any]) -> Rules:
+    """The rules of a stored version; a number that an older version did not have takes its default."""
+    return Rules(version, Points(**points), FairPlay(**fair_play))
