@@ -4,14 +4,14 @@ A plugin is its settings plus a few verbs. It only translates: no database, no p
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar, Literal
 
 import httpx
@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 __all__ = [
     "KINDS",
     "Account",
+    "Answer",
     "Delivery",
     "Event",
     "Greeting",
@@ -31,12 +32,17 @@ __all__ = [
     "Secret",
     "TryLater",
     "decode_json",
+    "fetch_json",
     "hmac_matches",
     "hmac_of",
+    "id_of",
+    "list_of",
+    "object_of",
     "parse_time",
     "refuse_stale",
     "short_hash",
     "text_of",
+    "walk",
 ]
 
 Secret = SecretStr
@@ -245,7 +251,8 @@ class Plugin(BaseModel):
     def pull(self, http: httpx.Client, since: str | None) -> Iterator[Page]:
         """The facts since a cursor (None: from the beginning the plugin chooses), a page at a time.
 
-        `http` has no base address and no credentials; it obeys limits, refuses redirects, and raises on 4xx and 5xx.
+        `http` has no base address and no credentials; ask with `fetch_json`, which knows waiting, redirects and broken
+        answers. An item that cannot be read stops nobody: leave it out, go on, and raise Invalid about it at the end.
         """
         return iter(())
 
@@ -261,11 +268,16 @@ class Plugin(BaseModel):
 MAX_DEPTH = 32
 MAX_NODES = 10_000
 
+# Possessive, and the closing quote optional: a body of nothing but escaped quotes is still read once, not once per quote.
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+_MARK = re.compile(r"[\[\]{},]")
 
-def decode_json(body: bytes) -> Any:
+
+def decode_json(body: bytes, *, max_nodes: int = MAX_NODES) -> Any:
     """Read strict JSON: UTF-8 without BOM, no duplicate keys, NaN, NUL, lone surrogates, numbers past 64 bits or 32 levels.
 
-    Raises Invalid with the reason; the depth is counted before anything is built (a nested bomb costs one pass).
+    Raises Invalid with the reason; depth and values are counted before anything is built (a nested bomb costs one pass).
+    `max_nodes` may be raised for an answer we asked for ourselves.
     """
     try:
         text = body.decode("utf-8")
@@ -273,9 +285,9 @@ def decode_json(body: bytes) -> Any:
         raise Invalid(f"the body is not UTF-8 (byte {error.start})") from None
     if text.startswith("\ufeff"):
         raise Invalid("the body starts with a byte order mark; send plain UTF-8")
-    bare = re.sub(r'"(?:[^"\\]|\\.)*"', '""', text) if '"' in text else text
+    bare = _STRING.sub("", text)
     depth = deepest = nodes = 0
-    for mark in re.finditer(r"[\[\]{},]", bare):
+    for mark in _MARK.finditer(bare):
         if mark[0] in "[{":
             depth += 1
             deepest = max(deepest, depth)
@@ -284,8 +296,8 @@ def decode_json(body: bytes) -> Any:
         nodes += mark[0] not in "]}"
     if deepest > MAX_DEPTH:
         raise Invalid(f"the body is nested deeper than {MAX_DEPTH} levels")
-    if nodes > MAX_NODES:
-        raise Invalid(f"the body has more than {MAX_NODES:,} values")
+    if nodes > max_nodes:
+        raise Invalid(f"the body has more than {max_nodes:,} values")
     try:
         value = json.loads(
             text,
@@ -357,8 +369,9 @@ def text_of(value: Any, limit: int = 2_000) -> str:
     return value[:limit]
 
 
+# Seconds may be left out: Zendesk documents its {{ticket.updated_at_with_timestamp}} as 2013-12-12T05:35Z
 _TIME = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?(Z|[+-][0-9]{2}:?[0-9]{2})?"
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,9}))?)?(Z|[+-][0-9]{2}:?[0-9]{2})?"
 )
 
 
@@ -373,12 +386,12 @@ def parse_time(value: Any, *, assume_utc: bool = False) -> datetime:
         if isinstance(value, int | float):
             moment = datetime.fromtimestamp(value, UTC)
         elif isinstance(value, str) and (match := _TIME.fullmatch(value)):
-            day, clock, fraction, zone = match.groups()
+            day, clock, second, fraction, zone = match.groups()
             if zone is None and not assume_utc:
                 raise Invalid(f"the time {value!r} does not say its zone; end it with Z or +00:00")
             micro = (fraction or "0")[:6].ljust(6, "0")
             shift = "+00:00" if zone in (None, "Z") else zone if ":" in zone else f"{zone[:3]}:{zone[3:]}"
-            moment = datetime.fromisoformat(f"{day}T{clock}.{micro}{shift}").astimezone(UTC)
+            moment = datetime.fromisoformat(f"{day}T{clock}:{second or '00'}.{micro}{shift}").astimezone(UTC)
         else:
             raise Invalid(f"{str(value)[:40]!r} is not a time; write it as 2026-11-20T09:00:00Z")
     except (ValueError, OverflowError, OSError):
@@ -396,21 +409,16 @@ def hmac_matches(
     algorithm: Literal["sha1", "sha256"] = "sha256",
     encoding: Literal["hex", "base64"] = "base64",
 ) -> bool:
-    """Whether `claimed` is the HMAC of `signed` under any of these secrets; constant time; False for anything malformed."""
-    try:
-        mine = (
-            base64.b64decode(claimed.encode("ascii"), validate=True)
-            if encoding == "base64"
-            else binascii.unhexlify(claimed.encode("ascii"))
-        )
-    except (ValueError, UnicodeEncodeError):
-        return False
+    """Whether `claimed` is the HMAC of `signed` under any of these secrets; constant time; False for anything malformed.
+
+    The written form is compared, not what it decodes to: base64 has several spellings of the same bytes.
+    """
     matched = False
     for secret in secrets:
         if secret is None or not secret.get_secret_value():
             continue
-        expected = hmac.digest(secret.get_secret_value().encode(), signed, algorithm)
-        matched |= hmac.compare_digest(expected, mine)
+        expected = hmac_of(secret, signed, algorithm=algorithm, encoding=encoding)
+        matched |= hmac.compare_digest(expected.encode(), claimed.encode("utf-8", "replace"))
     return matched
 
 
@@ -439,3 +447,144 @@ def refuse_stale(
 def short_hash(*parts: str) -> str:
     """32 hex characters that name these texts together: for keys made of something long."""
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
+
+
+def id_of(value: Any) -> str | None:
+    """An id as text, whether the tool wrote 77 or "77"; None for null, "" and 0; Invalid for anything that is not an id."""
+    if value is None or value == "" or (value == 0 and not isinstance(value, bool)):
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise Invalid("an id is a number or a text")
+    text = str(value)
+    if len(text) > 160 or not text.isprintable() or text.isspace():
+        raise Invalid("an id has at most 160 printable characters")
+    return text
+
+
+def object_of(value: Any, what: str) -> dict[str, Any]:
+    """A JSON object, {} where it is null or missing; Invalid names `what` should have been one."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise Invalid(f"{what} is not an object")
+    return value
+
+
+def list_of(value: Any, what: str) -> list[Any]:
+    """A JSON list; Invalid names `what` should have been one, also where it is missing."""
+    if not isinstance(value, list):
+        raise Invalid(f"{what} is not a list")
+    return value
+
+
+MAX_ANSWER = 16 * 1024 * 1024
+MAX_WAIT = 3600
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a tool's API answered: strict JSON, and the answer's headers."""
+
+    json: Any
+    headers: Mapping[str, str]
+
+    @property
+    def served_at(self) -> datetime | None:
+        """The tool's own clock (its Date header): a plugin has none. None where the tool does not say."""
+        try:
+            return parsedate_to_datetime(self.headers.get("date", "")).astimezone(UTC)
+        except (ValueError, OverflowError):
+            return None
+
+
+def fetch_json(http: httpx.Client, url: str, *, method: str = "GET", **request: Any) -> Answer:
+    """Ask a tool's API for JSON, at most 16 MB of it. `request` is what httpx takes: params, headers, auth, data.
+
+    Raises TryLater when the tool wants us to wait (429, 5xx, no connection; its Retry-After is kept between 1 s and 1 h) and
+    Invalid, saying what to mend, for everything that waiting will not cure. A redirect is never followed: it would carry the
+    credentials to another address.
+    """
+    host = httpx.URL(url).host
+    try:
+        with http.stream(method, url, follow_redirects=False, **request) as response:
+            _refuse_status(response, host)
+            body = bytearray()
+            for chunk in response.iter_bytes():
+                body += chunk
+                if len(body) > MAX_ANSWER:
+                    raise Invalid(f"{host} answered with more than {MAX_ANSWER // 2**20} MB")
+            headers = response.headers
+    except httpx.HTTPStatusError as error:  # a client whose hooks raise by themselves
+        _refuse_status(error.response, host)
+        raise
+    except httpx.DecodingError:
+        raise Invalid(f"{host} answered with something that cannot be unpacked") from None
+    except httpx.TransportError as error:
+        raise TryLater(f"{host} cannot be reached or broke off ({type(error).__name__})") from None
+    if not bytes(body).strip() or bytes(body).lstrip()[:1] not in b"{[":
+        kind = headers.get("content-type", "no content type").split(";")[0][:40]
+        raise Invalid(
+            f"{host} answered with {kind} instead of JSON, often a sign-in page; check the address and the credentials"
+        )
+    return Answer(decode_json(bytes(body), max_nodes=1_000_000), headers)
+
+
+def _refuse_status(response: httpx.Response, host: str) -> None:
+    """Turn every status but 200 into TryLater or Invalid."""
+    status = response.status_code
+    if status == 200:
+        return
+    if status == 429 or status >= 500:
+        raise TryLater(f"{host} asks us to wait (status {status})", _wait(response.headers))
+    if 300 <= status < 400:
+        raise Invalid(
+            f"{host} sends us to another address (status {status}), which is not followed; check the address"
+        )
+    if status in (401, 403):
+        raise Invalid(f"{host} refuses our credentials (status {status}); check them and what they may read")
+    raise Invalid(
+        f"{host} does not know this request (status {status}); check the address and the account's plan"
+    )
+
+
+def _wait(headers: Mapping[str, str]) -> float:
+    """Seconds until the next try: Retry-After (seconds or a date), at least 1, at most an hour; a minute when it is unclear."""
+    said = headers.get("retry-after", "")
+    if re.fullmatch(r"[0-9]{1,9}", said):
+        return float(min(max(int(said), 1), MAX_WAIT))
+    try:
+        until = parsedate_to_datetime(said) - parsedate_to_datetime(headers.get("date", ""))
+    except (ValueError, OverflowError, TypeError):
+        return 60.0
+    return min(max(until.total_seconds(), 1.0), float(MAX_WAIT))
+
+
+def walk(
+    first: str, fetch: Callable[[str], Answer], following: Callable[[Any], str | None], most: int = 1_000
+) -> Iterator[Answer]:
+    """A list that comes in pages: fetch `first`, then what `following` finds in each answer, until it finds None.
+
+    Raises Invalid when the next address leaves the first one's host (the credentials must not), when it comes a second time,
+    and after `most` pages: a list that never ends.
+    """
+    home, seen, url = httpx.URL(first), set[str](), first
+    while True:
+        seen.add(url)
+        answer = fetch(url)
+        yield answer
+        following_url = following(answer.json)
+        if following_url is None:
+            return
+        try:
+            there = httpx.URL(following_url)
+        except httpx.InvalidURL:
+            raise Invalid(f"{home.host} names a next page that is not an address") from None
+        if (there.scheme, there.host, there.port) != (home.scheme, home.host, home.port):
+            raise Invalid(f"{home.host} names another host for its next page, which is not followed")
+        if following_url in seen:
+            raise Invalid(
+                f"{home.host} names a page again that was read before; its list goes round in a circle"
+            )
+        if len(seen) >= most:
+            raise Invalid(f"{home.host} has more than {most:,} pages at once; its list seems not to end")
+        url = following_url
