@@ -1,0 +1,138 @@
+"""What every page shares: its headers, asset addresses, and how times, names and guidelines are written."""
+
+import hashlib
+import zlib
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from babel import Locale
+from flask import Flask, Response, current_app, request
+from flask_babel import format_date, format_datetime, get_locale
+from flask_login import current_user
+
+from leaderboard.guidelines import BY_SLUG
+
+STATIC = Path(__file__).parent / "static"
+THEMES = ("light", "dark")
+TINTS = 8
+"""How many colours avatars have in app.css."""
+
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "font-src 'self'",
+        "connect-src 'self'",
+        "manifest-src 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+    )
+)
+
+
+def install(app: Flask) -> None:
+    """Give every template the filters and names that components.html uses, and every answer its headers."""
+    app.jinja_env.filters.update(
+        initials=initials,
+        tint=tint,
+        iso=iso,
+        short_moment=short_moment,
+        long_moment=long_moment,
+        long_day=long_day,
+    )
+    app.jinja_env.globals.update(
+        asset=asset, guidelines=BY_SLUG, page_language=page_language, page_direction=page_direction
+    )
+    app.context_processor(viewer_and_theme)
+    app.after_request(guard)
+
+
+def viewer_and_theme() -> dict[str, Any]:
+    """`viewer`: the signed-in person or None. `theme`: light, dark, or "" for what the device prefers."""
+    viewer = current_user if current_user and current_user.is_authenticated else None
+    theme = request.cookies.get("theme") or (viewer.theme if viewer else "") or ""
+    return {"viewer": viewer, "theme": theme if theme in THEMES else ""}
+
+
+def guard(response: Response) -> Response:
+    """Headers that keep a page from running or embedding anything but our own files, and from being kept by others."""
+    headers = response.headers
+    headers.setdefault("Content-Security-Policy", POLICY)
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Referrer-Policy", "same-origin")
+    headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+    headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
+    if request.endpoint == "static":
+        if "v" in request.args:  # the address changes with the contents
+            headers["Cache-Control"] = "public, max-age=31536000, immutable"
+    elif "Cache-Control" not in headers:
+        headers["Cache-Control"] = "private, no-store"
+    return response
+
+
+def asset(name: str) -> str:
+    """The address of a file in static/, with its fingerprint, so that browsers may keep it for a year."""
+    print_of = _fingerprint(name, (STATIC / name).stat().st_mtime_ns)
+    return f"{current_app.static_url_path}/{name}?v={print_of}"
+
+
+@lru_cache(maxsize=256)
+def _fingerprint(name: str, changed: int) -> str:
+    return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+
+
+def page_language() -> str:
+    """The page's language as HTML names it: "en", "de"."""
+    return _locale().language
+
+
+def page_direction() -> str:
+    """ "rtl" or "ltr"."""
+    return _locale().text_direction
+
+
+def _locale() -> Locale:
+    return get_locale() or Locale("en")
+
+
+def initials(name: str) -> str:
+    """One or two capital letters that stand for a person's name; "?" where it has no letter."""
+    words = [word for word in name.split() if word[0].isalnum()]
+    letters = [words[0][0], words[-1][0]] if len(words) > 1 else [word[0] for word in words]
+    return "".join(letters).upper() or "?"
+
+
+def tint(handle: str) -> int:
+    """Which of the avatar colours a person has: always the same, and nothing else follows from it."""
+    return zlib.crc32(handle.encode()) % TINTS
+
+
+def iso(moment: datetime) -> str:
+    """As machines read it: UTC, to the second."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def short_moment(moment: datetime) -> str:
+    """As "20 Nov, 14:05" in the viewer's language and zone. It never grows old, so a kept page stays right."""
+    return str(format_datetime(moment, _pattern("MMMd") + ", " + _pattern("Hm")))
+
+
+def long_moment(moment: datetime) -> str:
+    """As "Friday, 20 November 2026 at 14:05 Central European Standard Time"."""
+    return str(format_datetime(moment, "full"))
+
+
+def long_day(day: date) -> str:
+    """As "Fri, 20 Nov 2026"."""
+    return str(format_date(day, _pattern("yMMMEd")))
+
+
+def _pattern(skeleton: str) -> str:
+    """What the viewer's language makes of a list of fields: "MMMd" is "d MMM" here and "MMM d" there."""
+    pattern = _locale().datetime_skeletons.get(skeleton)
+    return str(pattern.pattern if pattern else skeleton)

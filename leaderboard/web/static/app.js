@@ -1,0 +1,55 @@
+// Small comforts; every page works without this file. Texts come from the page, never from here.
+
+// A menu closes when one clicks elsewhere or presses Escape.
+document.addEventListener("click", (event) => {
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  for (const menu of document.querySelectorAll("details.menu[open], details.confirm[open]")) {
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  }
+});
+
+// A filter shows its result as soon as it is changed; without JavaScript there is a button.
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-submit-on-change]")) event.target.form.requestSubmit();
+});
+
+// One click, one submission.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method !== "post" || form.hasAttribute("hx-post")) return;
+  if (form.dataset.sent) event.preventDefault();
+  form.dataset.sent = "yes";
+});
+window.addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+});
+
+// What carries data-live asks for its news while the page is visible. The version it shows goes along as If-None-Match, so
+// that no news is a 304 without a body. It asks for one thing at a time and waits longer while the server does not answer.
+const PAUSE = 1500;
+const LONGEST_PAUSE = 30000;
+let pause = PAUSE;
+
+function askForNews() {
+  if (document.visibilityState === "visible") {
+    for (const live of document.querySelectorAll("[data-live]")) window.htmx.trigger(live, "news");
+  }
+  setTimeout(askForNews, pause);
+}
+if (document.querySelector("[data-live]")) setTimeout(askForNews, PAUSE);
+
+document.addEventListener("htmx:configRequest", (event) => {
+  const version = event.detail.elt.dataset.live;
+  if (version) event.detail.headers["If-None-Match"] = version;
+});
+document.addEventListener("htmx:afterRequest", (event) => {
+  if (!event.detail.elt.hasAttribute("data-live")) return;
+  const answered = event.detail.xhr.status > 0 && event.detail.xhr.status < 500;
+  pause = answered ? PAUSE : Math.min(pause * 2, LONGEST_PAUSE);
+});
