@@ -1,0 +1,45 @@
+"""Every table, in the order data reaches them.
+
+Table classes do not validate (SQLModel leaves that to input models), so each closed list is a CHECK constraint here
+and a strict input model at the edge. Points are integers, times are aware UTC, enumerations are short text.
+"""
+
+from leaderboard.tables.base import COMPANY, EVERY, WITNESSES, new_uid
+from leaderboard.tables.deliveries import Delivery, Event, Source
+from leaderboard.tables.ledger import Credit, PointsEntry, Pulse, RulesVersion, Score, Tally
+from leaderboard.tables.people import Identity, Person, Team, TeamLead, Token, WebAuthn
+from leaderboard.tables.stories import CoSign, FollowUp, Nomination, Nominee, Promise, PromiseMove
+from leaderboard.tables.week import Announcement, Channel, ClosedWeek, Heartbeat, Recognition
+
+__all__ = [
+    "COMPANY",
+    "EVERY",
+    "WITNESSES",
+    "Announcement",
+    "Channel",
+    "ClosedWeek",
+    "CoSign",
+    "Credit",
+    "Delivery",
+    "Event",
+    "FollowUp",
+    "Heartbeat",
+    "Identity",
+    "Nomination",
+    "Nominee",
+    "Person",
+    "PointsEntry",
+    "Promise",
+    "PromiseMove",
+    "Pulse",
+    "Recognition",
+    "RulesVersion",
+    "Score",
+    "Source",
+    "Tally",
+    "Team",
+    "TeamLead",
+    "Token",
+    "WebAuthn",
+    "new_uid",
+]
