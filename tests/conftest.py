@@ -15,9 +15,13 @@ import hypothesis
 import psycopg
 import pytest
 from aiosmtpd.controller import Controller
+from flask import Flask
 from sqlalchemy.engine import make_url
 
+from leaderboard import config
+from leaderboard.app import create_app
 from leaderboard.database import Database
+from tests import make
 
 # Two busy cores make single examples slow now and then; the blob printed with a failure repeats it.
 hypothesis.settings.register_profile("extra-mile", deadline=None, print_blob=True)
@@ -209,3 +213,36 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any], chromium:
             "--disable-sync",
         ],
     }
+
+
+# ---------------------------------------------------------------- the company
+
+
+@pytest.fixture
+def clock() -> make.Clock:
+    """A clock that stands at noon of Wednesday, 18 November 2026 (UTC) until the test moves it."""
+    return make.Clock()
+
+
+@pytest.fixture
+def company(db: Database) -> make.Company:
+    """The fixed cast, in the test's database."""
+    with db.writing() as session:
+        return make.company(session)
+
+
+@pytest.fixture
+def app(db: Database, company: make.Company, clock: make.Clock) -> Flask:
+    """The whole product on the test's database and clock, with the cast in it."""
+    return create_app(config.read(CONFIG), db, clock)
+
+
+CONFIG = """
+[server]
+secret_key = "a secret that only the tests know, 32+"
+public_url = "http://localhost"
+[database]
+url = "sqlite:///unused.db"
+[week]
+timezone = "Europe/Berlin"
+"""
