@@ -45,8 +45,9 @@ class FrontEnd(BuildHookInterface[Any]):
         front_end(root)
         compile_translations(root)
         if version == "standard":
-            # In a checkout the app finds templates/ beside the package; a wheel has only the package.
-            build_data["force_include"]["templates"] = "leaderboard/templates"
+            # In a checkout the app finds them beside the package; a wheel has only the package.
+            for folder in ("plugins", "templates"):
+                build_data["force_include"][folder] = f"leaderboard/{folder}"
 
 
 def front_end(root: Path) -> None:
