@@ -42,7 +42,9 @@ def postgres_url() -> Iterator[str]:
     server.ensure_pgdata_inited()
     with (server.pgdata / "postgresql.conf").open("a") as settings:
         # The data lives for one run, so its safety against a power cut is not worth waiting for.
-        settings.write("\nfsync = off\nsynchronous_commit = off\nfull_page_writes = off\nmax_connections = 300\n")
+        settings.write(
+            "\nfsync = off\nsynchronous_commit = off\nfull_page_writes = off\nmax_connections = 300\n"
+        )
     server.start()
     try:
         yield server.get_uri()

@@ -1,9 +1,5 @@
 """Upgrades: they build exactly what tables.py says, and can be run again."""
 
-import pytest
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
-
 from leaderboard.database import Database
 
 
