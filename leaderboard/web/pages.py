@@ -5,16 +5,19 @@ import zlib
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from babel import Locale
-from flask import Flask, Response, current_app, request
-from flask_babel import format_date, format_datetime, get_locale
+from flask import Flask, Response, current_app, g, request
+from flask_babel import Babel, format_date, format_datetime, get_locale
 from flask_login import current_user
 
 from leaderboard.guidelines import BY_SLUG
+from leaderboard.tables import Person
+from leaderboard.web import config
 
 STATIC = Path(__file__).parent / "static"
+TRANSLATIONS = Path(__file__).parent.parent / "translations"
 THEMES = ("light", "dark")
 TINTS = 8
 """How many colours avatars have in app.css."""
@@ -27,6 +30,7 @@ POLICY = (
 
 def install(app: Flask) -> None:
     """Give every template the filters and names that components.html uses, and every answer its headers."""
+    Babel(app, locale_selector=language, timezone_selector=zone)
     app.jinja_env.filters.update(
         initials=initials,
         tint=tint,
@@ -44,9 +48,36 @@ def install(app: Flask) -> None:
 
 def viewer_and_theme() -> dict[str, Any]:
     """`viewer`: the signed-in person or None. `theme`: light, dark, or "" for what the device prefers."""
-    viewer = current_user if current_user and current_user.is_authenticated else None
-    theme = request.cookies.get("theme") or (viewer.theme if viewer else "") or ""
-    return {"viewer": viewer, "theme": theme if theme in THEMES else ""}
+    person = viewer()
+    theme = request.cookies.get("theme") or (person.theme if person else "") or ""
+    return {"viewer": person, "theme": theme if theme in THEMES else ""}
+
+
+def viewer() -> Person | None:
+    """The signed-in person. Nobody on a page about a fault, which must not ask the database again."""
+    if g.get("nobody") or not current_user.is_authenticated:
+        return None
+    return cast("Person", current_user._get_current_object())
+
+
+def language() -> str | None:
+    """The language a person chose, else the best that their browser asks for and we have."""
+    person = viewer()
+    if person and person.locale in languages():
+        return person.locale
+    return request.accept_languages.best_match(languages(), "en")
+
+
+@lru_cache(maxsize=1)
+def languages() -> tuple[str, ...]:
+    """Those we have texts in: English, and what lies compiled in translations/."""
+    return ("en", *sorted(file.parent.parent.name for file in TRANSLATIONS.glob("*/LC_MESSAGES/messages.mo")))
+
+
+def zone() -> str:
+    """The zone times are shown in: the person's own, else the company's."""
+    person = viewer()
+    return (person.timezone if person else None) or config().week.timezone
 
 
 def guard(response: Response) -> Response:

@@ -1,0 +1,100 @@
+"""Error pages: what happened, what to do now, and a reference number that the log has too."""
+
+import logging
+import secrets
+
+from flask import Flask, Response, g, jsonify, make_response, render_template, request
+from flask_babel import gettext as _
+from werkzeug.exceptions import BadRequest, HTTPException, ServiceUnavailable
+
+from leaderboard.database import Unavailable
+from leaderboard.guidelines import N_
+from leaderboard.plugin import Invalid
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 5
+MACHINES = ("/api/", "/hooks/")
+"""Addresses that programs call: they are told in JSON."""
+
+PAGES = {
+    400: (
+        N_("That did not reach us whole"),
+        N_("Go back, load the page again and send it once more. Nothing was saved."),
+    ),
+    401: (N_("Please sign in first"), N_("This page is for people of your company.")),
+    403: (
+        N_("This is not yours to open"),
+        N_("If you think it should be, ask your team lead or an admin."),
+    ),
+    404: (
+        N_("There is nothing here"),
+        N_("The address may have a typing mistake, or what stood here is gone or not meant for you."),
+    ),
+    405: (N_("It does not work this way"), N_("Go back and use the button on the page.")),
+    413: (
+        N_("That is too much at once"),
+        N_("A form may hold 64 KB. Shorten the text and send it again; nothing was saved."),
+    ),
+    429: (
+        N_("A little slower, please"),
+        N_("That was often in a short time. Wait a few minutes, then go on. Nothing is lost."),
+    ),
+    500: (
+        N_("Something broke on our side"),
+        N_("Nothing was saved by half. Try it once more; if it happens again, pass the number below on."),
+    ),
+    503: (
+        N_("Back in a moment"),
+        N_("The database cannot answer just now. Nothing was lost: wait a few seconds and try again."),
+    ),
+}
+
+
+def install(app: Flask) -> None:
+    """Answer every error by a page, or by JSON where a program asked."""
+    app.register_error_handler(HTTPException, answer)
+    app.register_error_handler(Unavailable, unavailable)
+    app.register_error_handler(Invalid, invalid)
+
+
+def unavailable(error: Unavailable) -> Response:
+    """The database is locked, full or gone: the sender may come again soon."""
+    log.warning("the database is unavailable: %s", error)
+    return answer(ServiceUnavailable(retry_after=RETRY_SECONDS))
+
+
+def invalid(error: Invalid) -> Response:
+    """Input that no form has caught: its message says what to do."""
+    return answer(BadRequest(error.message), error.message)
+
+
+def answer(error: HTTPException, words: str | None = None) -> Response:
+    """The page (or problem+json) for an error, with its own headers (Allow, Retry-After) and a reference number.
+
+    `words` stand in place of what the page says to its code.
+    """
+    if error.response is not None:
+        return make_response(error.response)
+    code = error.code or 500
+    reference = secrets.token_hex(4)
+    if code >= 500:
+        g.nobody = True  # who is signed in may be the very thing that could not be read
+        cause = getattr(error, "original_exception", None)
+        log.error("%s %s failed, reference %s", request.method, request.path, reference, exc_info=cause)
+    if request.path.startswith(MACHINES):
+        response = jsonify(
+            type="about:blank", title=error.name, status=code, detail=error.description, reference=reference
+        )
+        response.mimetype = "application/problem+json"
+    else:
+        title, text = PAGES.get(code) or PAGES[500 if code >= 500 else 400]
+        page = render_template(
+            "error.html", code=code, title=_(title), text=words or _(text), reference=reference
+        )
+        response = make_response(page)
+    response.status_code = code
+    response.headers.extend(
+        (name, value) for name, value in error.get_headers(request.environ) if name != "Content-Type"
+    )
+    return response
