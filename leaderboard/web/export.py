@@ -1,0 +1,34 @@
+"""Tables as CSV, for spreadsheets."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+
+from flask import Response
+
+Cell = str | int | None
+
+STARTS = "=+-@\t\r\n＝＋－＠"
+"""What makes a spreadsheet take a text for a formula (also as full-width twins, which some read alike)."""
+
+
+def csv_file(name: str, header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Response:
+    """The rows as a download called `name`.csv: UTF-8 with a mark that Excel needs, texts inert."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(header)
+    writer.writerows([inert(cell) for cell in row] for row in rows)
+    return Response(
+        ("\ufeff" + text.getvalue()).encode(),
+        mimetype="text/csv",
+        headers={"Content-Disposition": f'attachment; filename="{name}.csv"'},
+    )
+
+
+def inert(cell: Cell) -> str | int:
+    """A text that a spreadsheet shows and never runs; numbers stay numbers."""
+    if cell is None:
+        return ""
+    if isinstance(cell, str) and cell.lstrip(" \u00a0\u3000").startswith(tuple(STARTS)):
+        return "'" + cell
+    return cell
