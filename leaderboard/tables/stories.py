@@ -22,7 +22,7 @@ class Nomination(SQLModel, table=True):
     uid: str = Field(default_factory=new_uid, unique=True)
     nominator_id: int = Field(foreign_key="person.id", index=True)
     team_id: int = Field(foreign_key="team.id", index=True)
-    """The team whose lead judges it: the first nominee's."""
+    """The team whose lead judges it: the first nominee's whose team wants a lead to, else the first nominee's."""
     guideline: str
     story: str = Field(sa_column=Column(Text, nullable=False))
     customer: str | None = None
@@ -43,7 +43,7 @@ class Nomination(SQLModel, table=True):
     """Why it was declined; the nominator sees it."""
     withdrawn_at: datetime | None = None
     acceptances: int = 0
-    """How often it was accepted: part of its event's key, so that an undone decision can be taken again."""
+    """How often it was posted: part of its event's key, so that what was taken back can be given again."""
     cosigns: int = 0
 
 
@@ -53,6 +53,11 @@ class Nominee(SQLModel, table=True):
     nomination_id: int = Field(foreign_key="nomination.id", primary_key=True)
     person_id: int = Field(foreign_key="person.id", primary_key=True, index=True)
     position: int
+    share: int
+    """What the giver's side decided it is worth to this nominee."""
+    full_share: int
+    share_why: str
+    """A code of points.WHY."""
     hidden_at: datetime | None = None
 
 
@@ -66,6 +71,11 @@ class CoSign(SQLModel, table=True):
     nomination_id: int = Field(foreign_key="nomination.id")
     person_id: int = Field(foreign_key="person.id", index=True)
     signed_at: datetime
+    scores: bool = True
+    """Whether it is one of the co-signs that count; decided when it was signed."""
+    signings: int = 1
+    """How often it was posted: part of its event's key, as with a nomination's acceptances."""
+    withdrawn_at: datetime | None = None
 
 
 class Promise(SQLModel, table=True):
