@@ -1,0 +1,238 @@
+"""All that the author of a helpdesk plugin imports: Plugin, Event, Page, Account, Secret, Refused and a few tools.
+
+A plugin is its settings plus a few verbs. It only translates: no database, no points, no people, no clock, no HTTP answers.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar, Literal
+
+import httpx
+from pydantic import BaseModel, ConfigDict
+
+from leaderboard.plugin.asking import Answer, fetch_json, walk
+from leaderboard.plugin.errors import Invalid, Refused, TryLater
+from leaderboard.plugin.reading import decode_json, id_of, list_of, object_of, parse_time, text_of
+from leaderboard.plugin.signing import Secret, hmac_matches, hmac_of, refuse_stale, short_hash
+
+__all__ = [
+    "KINDS",
+    "Account",
+    "Answer",
+    "Delivery",
+    "Event",
+    "Greeting",
+    "Invalid",
+    "Kind",
+    "Page",
+    "Plugin",
+    "Refused",
+    "Secret",
+    "TryLater",
+    "decode_json",
+    "fetch_json",
+    "hmac_matches",
+    "hmac_of",
+    "id_of",
+    "list_of",
+    "object_of",
+    "parse_time",
+    "refuse_stale",
+    "short_hash",
+    "text_of",
+    "walk",
+]
+
+KINDS = (
+    "story.accepted",
+    "story.cosigned",
+    "thanks.received",
+    "rating.good",
+    "rating.bad",
+    "rating.recovered",
+    "promise.made",
+    "promise.moved",
+    "promise.kept",
+    "promise.missed",
+    "ticket.solved",
+    "ticket.reopened",
+    "ticket.replied",  # an agent answered: worth nothing, but a recovery needs one between the unhappy and the good rating
+    "help.given",
+    "knowledge.shared",
+    "fact.withdrawn",
+)
+
+Kind = Literal[
+    "story.accepted",
+    "story.cosigned",
+    "thanks.received",
+    "rating.good",
+    "rating.bad",
+    "rating.recovered",
+    "promise.made",
+    "promise.moved",
+    "promise.kept",
+    "promise.missed",
+    "ticket.solved",
+    "ticket.reopened",
+    "ticket.replied",
+    "help.given",
+    "knowledge.shared",
+    "fact.withdrawn",
+]
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One webhook call as it came: raw bytes first, headers by lower-case name, and when we received it.
+
+    `url` is the public address it was sent to and `method` how, for tools that sign them; `args` is the query.
+    """
+
+    body: bytes
+    headers: Mapping[str, str]
+    received_at: datetime
+    url: str = ""
+    method: str = "POST"
+    args: Mapping[str, str] = field(default_factory=dict)
+
+    def header(self, name: str) -> str:
+        """The header's value, or "" where it is missing."""
+        return self.headers.get(name.lower(), "")
+
+    def json(self) -> Any:
+        """The body as strict JSON; Invalid for anything else."""
+        return decode_json(self.body)
+
+
+@dataclass(frozen=True)
+class Event:
+    """One normalised fact, in the tool's own words for people and things.
+
+    key          the fact's own stable name within this source, from signed content; the same whichever road it came by
+    kind         one of KINDS
+    occurred_at  when it happened by the tool's time, aware
+    agents       who it is to the credit of: account ids (or e-mail addresses) in this tool
+    giver        the account that gave it, where a colleague did (a note's author is the *agent* of help.given; the ticket's
+                 owner is its giver)
+    customer     who the customer is: an address, id or name; used to count one thanks per customer, shown only to those who may
+    object       what the fact is about and may be told again of: "rating/77", "promise/12". A rating's good and bad share one.
+                 For fact.withdrawn: the *key* of the fact that no longer holds
+    ticket       the ticket it belongs to
+    text         the customer's or colleague's words
+    url          where to look at it in the tool
+    guideline    the slug of the guideline it shows; None lets the kind decide
+    due_at       promises: by when
+    evidence     anything else worth keeping: flat, small, text or numbers
+    """
+
+    key: str
+    kind: Kind
+    occurred_at: datetime
+    agents: tuple[str, ...] = ()
+    giver: str | None = None
+    customer: str | None = None
+    object: str | None = None
+    ticket: str | None = None
+    text: str | None = None
+    url: str | None = None
+    guideline: str | None = None
+    due_at: datetime | None = None
+    evidence: Mapping[str, str | int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise Invalid(f"{self.kind!r} is not a kind; it is one of {', '.join(KINDS)}", "kind")
+        if not self.key or len(self.key) > 200:
+            raise Invalid("an event's key has 1 to 200 characters", "key")
+        for moment in (self.occurred_at, self.due_at):
+            if moment is not None and moment.tzinfo is None:
+                raise Invalid("an event's times say their zone", "occurred_at")
+        if self.kind == "fact.withdrawn" and not self.object:
+            raise Invalid(
+                "fact.withdrawn names the key of the fact that no longer holds in `object`", "object"
+            )
+
+
+@dataclass(frozen=True)
+class Page:
+    """One step of a pull: its events, and the cursor from which the next step goes on. `last` ends this pull."""
+
+    events: tuple[Event, ...]
+    cursor: str
+    last: bool = False
+
+
+@dataclass(frozen=True)
+class Account:
+    """One of the tool's agents, to be matched to a person by verified address."""
+
+    id: str
+    email: str | None
+    name: str
+    verified: bool = True
+    bot: bool = False
+
+
+@dataclass(frozen=True)
+class Greeting:
+    """The answer to a set-up handshake."""
+
+    body: str
+    status: int = 200
+    content_type: str = "text/plain; charset=utf-8"
+
+
+class Plugin(BaseModel):
+    """The base of every plugin: a config section `[plugins.<source>]` is the constructor call.
+
+    Settings are the class's fields; an unknown or missing one stops the start and names the key. A field of type `Secret` may
+    be `{ env = "NAME" }` or `{ file = "path" }` in the config, and a list `secrets` beside it is not needed: while a secret is
+    being changed, `previous_<name>` of the same section stays valid too (declare it as `Secret | None = None`).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    title: ClassVar[str] = ""
+    """The tool's name for people, as "Zendesk"."""
+    proof: ClassVar[Literal["body", "token", "url"]] = "body"
+    """What the signature covers: body, token (a claim without the body), or url (a shared secret only)."""
+    earns: ClassVar[tuple[str, ...]] = ()
+    """The kinds this plugin can bring, for the capability table."""
+    sends: ClassVar[bool] = True
+    """Whether the tool calls us (webhooks)."""
+    api_hosts: ClassVar[tuple[str, ...]] = ()
+    """Further hosts that pull() may call besides the one of `api_url()`."""
+
+    def verify(self, delivery: Delivery) -> None:
+        """Raise Refused unless the delivery is from the tool. The base refuses: a plugin that cannot verify takes none."""
+        raise Refused("this source takes no webhooks")
+
+    def greet(self, delivery: Delivery) -> Greeting | None:
+        """Answer a set-up handshake, or None when the delivery is not one."""
+        return None
+
+    def events(self, delivery: Delivery) -> Iterable[Event]:
+        """The delivery's facts; nothing for what is not for us; Invalid (or any error) for what is malformed."""
+        raise NotImplementedError(f"{type(self).__name__} takes no webhooks")
+
+    def api_url(self) -> str | None:
+        """The base address for pull() and accounts(), or None when this source is not pulled."""
+        return None
+
+    def pull(self, http: httpx.Client, since: str | None) -> Iterator[Page]:
+        """The facts since a cursor (None: from the beginning the plugin chooses), a page at a time.
+
+        `http` has no base address and no credentials; ask with `fetch_json`, which knows waiting, redirects and broken
+        answers. An item that cannot be read stops nobody: leave it out, go on, and raise Invalid about it at the end.
+        """
+        return iter(())
+
+    def accounts(self, http: httpx.Client) -> Iterator[Account]:
+        """The tool's agents."""
+        return iter(())
+
+    def sign(self, body: bytes, moment: datetime) -> dict[str, str]:
+        """Headers that `verify` accepts for this body at this moment: for samples, `simulate` and tests."""
+        raise NotImplementedError(f"{type(self).__name__} cannot sign")

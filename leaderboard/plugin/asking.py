@@ -1,0 +1,125 @@
+"""Asks a tool's API, within limits: JSON answers, lists that come in pages."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+
+from leaderboard.plugin.errors import Invalid, TryLater
+from leaderboard.plugin.reading import decode_json
+
+MAX_ANSWER = 16 * 1024 * 1024
+MAX_WAIT = 3600
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a tool's API answered: strict JSON, and the answer's headers."""
+
+    json: Any
+    headers: Mapping[str, str]
+
+    @property
+    def served_at(self) -> datetime | None:
+        """The tool's own clock (its Date header): a plugin has none. None where the tool does not say."""
+        try:
+            return parsedate_to_datetime(self.headers.get("date", "")).astimezone(UTC)
+        except (ValueError, OverflowError):
+            return None
+
+
+def fetch_json(http: httpx.Client, url: str, *, method: str = "GET", **request: Any) -> Answer:
+    """Ask a tool's API for JSON, at most 16 MB of it. `request` is what httpx takes: params, headers, auth, data.
+
+    Raises TryLater when the tool wants us to wait (429, 5xx, no connection; its Retry-After is kept between 1 s and 1 h) and
+    Invalid, saying what to mend, for everything that waiting will not cure. A redirect is never followed: it would carry the
+    credentials to another address.
+    """
+    host = httpx.URL(url).host
+    try:
+        with http.stream(method, url, follow_redirects=False, **request) as response:
+            _refuse_status(response, host)
+            body = bytearray()
+            for chunk in response.iter_bytes():
+                body += chunk
+                if len(body) > MAX_ANSWER:
+                    raise Invalid(f"{host} answered with more than {MAX_ANSWER // 2**20} MB")
+            headers = response.headers
+    except httpx.HTTPStatusError as error:  # a client whose hooks raise by themselves
+        _refuse_status(error.response, host)
+        raise
+    except httpx.DecodingError:
+        raise Invalid(f"{host} answered with something that cannot be unpacked") from None
+    except httpx.TransportError as error:
+        raise TryLater(f"{host} cannot be reached or broke off ({type(error).__name__})") from None
+    if not bytes(body).strip() or bytes(body).lstrip()[:1] not in b"{[":
+        kind = headers.get("content-type", "no content type").split(";")[0][:40]
+        raise Invalid(
+            f"{host} answered with {kind} instead of JSON, often a sign-in page; check the address and the credentials"
+        )
+    return Answer(decode_json(bytes(body), max_nodes=1_000_000), headers)
+
+
+def _refuse_status(response: httpx.Response, host: str) -> None:
+    """Turn every status but 200 into TryLater or Invalid."""
+    status = response.status_code
+    if status == 200:
+        return
+    if status == 429 or status >= 500:
+        raise TryLater(f"{host} asks us to wait (status {status})", _wait(response.headers))
+    if 300 <= status < 400:
+        raise Invalid(
+            f"{host} sends us to another address (status {status}), which is not followed; check the address"
+        )
+    if status in (401, 403):
+        raise Invalid(f"{host} refuses our credentials (status {status}); check them and what they may read")
+    raise Invalid(
+        f"{host} does not know this request (status {status}); check the address and the account's plan"
+    )
+
+
+def _wait(headers: Mapping[str, str]) -> float:
+    """Seconds until the next try: Retry-After (seconds or a date), at least 1, at most an hour; a minute when it is unclear."""
+    said = headers.get("retry-after") or headers.get("x-ratelimit-retry-after", "")  # the latter is Help Scout's
+    if re.fullmatch(r"[0-9]{1,9}", said):
+        return float(min(max(int(said), 1), MAX_WAIT))
+    try:
+        until = parsedate_to_datetime(said) - parsedate_to_datetime(headers.get("date", ""))
+    except (ValueError, OverflowError, TypeError):
+        return 60.0
+    return min(max(until.total_seconds(), 1.0), float(MAX_WAIT))
+
+
+def walk(
+    first: str, fetch: Callable[[str], Answer], following: Callable[[Any], str | None], most: int = 1_000
+) -> Iterator[Answer]:
+    """A list that comes in pages: fetch `first`, then what `following` finds in each answer, until it finds None.
+
+    Raises Invalid when the next address leaves the first one's host (the credentials must not), when it comes a second time,
+    and after `most` pages: a list that never ends.
+    """
+    home, seen, url = httpx.URL(first), set[str](), first
+    while True:
+        seen.add(url)
+        answer = fetch(url)
+        yield answer
+        following_url = following(answer.json)
+        if following_url is None:
+            return
+        try:
+            there = httpx.URL(following_url)
+        except httpx.InvalidURL:
+            raise Invalid(f"{home.host} names a next page that is not an address") from None
+        if (there.scheme, there.host, there.port) != (home.scheme, home.host, home.port):
+            raise Invalid(f"{home.host} names another host for its next page, which is not followed")
+        if following_url in seen:
+            raise Invalid(
+                f"{home.host} names a page again that was read before; its list goes round in a circle"
+            )
+        if len(seen) >= most:
+            raise Invalid(f"{home.host} has more than {most:,} pages at once; its list seems not to end")
+        url = following_url
