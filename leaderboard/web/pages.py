@@ -5,20 +5,25 @@ import zlib
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from babel import Locale
-from flask import Flask, Response, current_app, g, request
+from flask import Blueprint, Flask, Response, current_app, g, make_response, redirect, request
+from flask.typing import ResponseReturnValue
 from flask_babel import Babel, format_date, format_datetime, get_locale
-from flask_login import current_user
 
+from leaderboard import people
 from leaderboard.guidelines import BY_SLUG
 from leaderboard.tables import Person
-from leaderboard.web import config
+from leaderboard.web import access, config, db
+
+blueprint = Blueprint("pages", __name__)
 
 STATIC = Path(__file__).parent / "static"
 TRANSLATIONS = Path(__file__).parent.parent / "translations"
 THEMES = ("light", "dark")
+YEAR = 365 * 24 * 3600
+"""Seconds."""
 TINTS = 8
 """How many colours avatars have in app.css."""
 
@@ -30,6 +35,7 @@ POLICY = (
 
 def install(app: Flask) -> None:
     """Give every template the filters and names that components.html uses, and every answer its headers."""
+    app.register_blueprint(blueprint)
     Babel(app, locale_selector=language, timezone_selector=zone)
     app.jinja_env.filters.update(
         initials=initials,
@@ -54,10 +60,8 @@ def viewer_and_theme() -> dict[str, Any]:
 
 
 def viewer() -> Person | None:
-    """The signed-in person. Nobody on a page about a fault, which must not ask the database again."""
-    if g.get("nobody") or not current_user.is_authenticated:
-        return None
-    return cast("Person", current_user._get_current_object())
+    """The person who looks. Nobody on a page about a fault, which must not ask the database again."""
+    return None if g.get("nobody") else access.viewer()
 
 
 def language() -> str | None:
@@ -75,9 +79,34 @@ def languages() -> tuple[str, ...]:
 
 
 def zone() -> str:
-    """The zone times are shown in: the person's own, else the company's."""
+    """The zone times are shown in: the person's own, else their team's; the company's for those who are not signed in."""
     person = viewer()
-    return (person.timezone if person else None) or config().week.timezone
+    if person is None:
+        return config().week.timezone
+    if "zone" not in g:
+        with db().reading() as session:
+            g.zone = people.zone_of(session, person)
+    return str(g.zone)
+
+
+@blueprint.post("/appearance")
+@access.public
+def appearance() -> ResponseReturnValue:
+    """Light, dark or as the device: kept in a cookie of this browser, and on the person for the next one."""
+    theme = request.form.get("theme", "")
+    theme = theme if theme in THEMES else ""
+    if person := viewer():
+        with db().writing() as session:
+            people.choose_theme(session, person.id or 0, theme or None)
+    back = request.form.get("back", "/")
+    response = make_response(redirect(back if access.is_our_page(back) else "/", 303))
+    if theme:
+        response.set_cookie(
+            "theme", theme, max_age=YEAR, samesite="Lax", secure=request.is_secure, httponly=True
+        )
+    else:
+        response.delete_cookie("theme", samesite="Lax", secure=request.is_secure, httponly=True)
+    return response
 
 
 def guard(response: Response) -> Response:
