@@ -48,13 +48,13 @@ WHY = {
     "same_text": N_("The same words were told before; it joins the first story at 0 points."),
     "cosigns_full": N_("The story has as many scoring co-signs as count."),
     "own_act": N_("Nobody earns by their own act."),
+    "staff_customer": N_("The thanks come from a colleague's address; a colleague's thanks are told as a story."),
     "cap_witness": N_("Cap reached: the week's points from this kind of witness."),
     "cap_week": N_("Cap reached: the week's points in all."),
     "earned_before": N_("This rating or thanks earned before; it counts once, at its highest."),
     "customer_week": N_("Cap reached: thanks from one customer in one week."),
     "promise_late_made": N_("The promise was not on record long enough before it was due."),
     "promise_late_kept": N_("The promise was kept after it was due."),
-    "promise_unconfirmed": N_("Kept on its maker's word alone; it counts once somebody else confirms it."),
     "promise_ticket_day": N_("Cap reached: one scored promise per ticket and day."),
     "promise_day": N_("Cap reached: scored promises in one day."),
     "withdrawn": N_("Taken back; its points are reversed."),
@@ -153,10 +153,6 @@ class Fact:
     ticket: str | None = None
     denied: str | None = None
 
-    @property
-    def order(self) -> tuple[datetime, str, str, int]:
-        return self.occurred_at, self.source, self.key, self.credit_id
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -192,14 +188,9 @@ class Fold:
         if before and points:
             points, why = max(0, points - before), "earned_before"
         leader = fact.groups[-1] if fact.groups else fact.key
-        if (
-            points
-            and witness == "customer"
-            and fact.customer
-            and leader not in self.customer_groups[fact.customer]
-        ):
-            if len(self.customer_groups[fact.customer]) >= fair.thanks_per_customer_and_week:
-                points, why = 0, "customer_week"
+        thanked = self.customer_groups[fact.customer] if witness == "customer" and fact.customer else set()
+        if points and leader not in thanked and len(thanked) >= fair.thanks_per_customer_and_week:
+            points, why = 0, "customer_week"
         if points and fact.kind == "promise.kept":
             if fact.ticket and self.promises[fact.day, fact.ticket] >= fair.promises_per_ticket_and_day:
                 points, why = 0, "promise_ticket_day"

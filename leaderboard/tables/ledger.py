@@ -15,8 +15,8 @@ class Credit(SQLModel, table=True):
 
     __table_args__ = (
         UniqueConstraint("event_id", "agent"),
-        Index("ix_credit_person_week", "person_id", "week", "customer_key"),
-        Index("ix_credit_person_day", "person_id", "kind", "counts_on"),
+        Index("ix_credit_person_week", "person_id", "week", "customer_key", "points"),
+        Index("ix_credit_person_day", "person_id", "kind", "counts_on", "points"),
     )
 
     id: int | None = Field(default=None, primary_key=True)

@@ -1,0 +1,23 @@
+"""Events -> points entries; reversals; the running scores beside them. `post` is the one door."""
+
+from leaderboard.ledger.calendar import is_closed, open_week, record_rules, rules_of, week_of, zones
+from leaderboard.ledger.facts import Row, fact_of
+from leaderboard.ledger.posting import Posted, Share, link, post
+from leaderboard.ledger.settling import outcomes, settle
+
+__all__ = [
+    "Posted",
+    "Row",
+    "Share",
+    "fact_of",
+    "is_closed",
+    "link",
+    "open_week",
+    "outcomes",
+    "post",
+    "record_rules",
+    "rules_of",
+    "settle",
+    "week_of",
+    "zones",
+]

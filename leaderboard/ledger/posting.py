@@ -1,0 +1,415 @@
+"""The one door of the ledger: facts come in, credits and points follow, in the caller's unit of work."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, func, insert, or_, select, text, update
+from sqlmodel import Session
+
+from leaderboard.config import OWN_SOURCE
+from leaderboard.database import beat, is_postgresql, lock_names
+from leaderboard.database import insert as upsert
+from leaderboard.ledger.calendar import CLOCK_SKEW, counting, rules_of
+from leaderboard.ledger.facts import PROMISE_FACTS, RATINGS, REPLIES, credit, event, rows
+from leaderboard.ledger.settling import add_in_order, settle
+from leaderboard.plugin import Event, Invalid, short_hash
+from leaderboard.points import WITNESS_OF
+from leaderboard.tables import Identity, Person, Team
+
+identity = Identity.__table__  # type: ignore[attr-defined]
+person = Person.__table__  # type: ignore[attr-defined]
+team = Team.__table__  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class Share:
+    """What the giver's side decided that one receiver of a story is due: points, without limits, and why (points.WHY)."""
+
+    points: int
+    full: int
+    why: str
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """An event that was new, its row, and the people it credits."""
+
+    id: int
+    event: Event
+    people: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Posted:
+    """What came of a post: the new events, and how many were known already."""
+
+    fresh: tuple[Fresh, ...]
+    repeated: int
+
+    @property
+    def new(self) -> int:
+        return len(self.fresh)
+
+
+def post(
+    session: Session,
+    source: str,
+    events: Sequence[Event],
+    now: datetime,
+    *,
+    delivery_id: int | None = None,
+    shares: Mapping[str, Share] | None = None,
+    giver_id: int | None = None,
+) -> Posted:
+    """Take facts in: each (source, key) once for ever, in any order; points and scores follow in the same unit of work.
+
+    For our own source `agents` are people's uids and `shares` says what each is due; for a helpdesk they are its accounts, and
+    one that nobody is linked to waits.
+    """
+    events = sorted(events, key=lambda item: item.key)
+    lock_names(
+        session, {f"{source}|{item.ticket or item.object}" for item in events if item.ticket or item.object}
+    )
+    accounts = _accounts(session, source, events, now)
+    _lock_teams(session, {known.team_id for known in accounts.values() if known.team_id is not None})
+    fresh: list[Fresh] = []
+    added: dict[int, list[int]] = {}
+    shaken: dict[int, str] = {}
+    for item in events:
+        row_id = _insert_event(session, source, item, now, accounts, delivery_id, giver_id)
+        if row_id is None:
+            continue
+        if item.kind == "fact.withdrawn":
+            people = _withdraw(session, source, item, row_id, shaken)
+        else:
+            people = _credit(session, source, item, row_id, now, accounts, shares or {}, added)
+            _shake(session, source, item, row_id, shaken)
+        fresh.append(Fresh(row_id, item, people))
+    _count(session, added, shaken, now)
+    if fresh:
+        beat(session, fresh[0].id)
+    return Posted(tuple(fresh), len(events) - len(fresh))
+
+
+def link(session: Session, identity_id: int, person_id: int, now: datetime, by: int | None = None) -> int:
+    """Say that an account is a person; what waited for it is credited now. Returns how many credits that were."""
+    row = session.get_one(Identity, identity_id)
+    if row.person_id is not None and row.person_id != person_id:
+        raise Invalid("this account is linked to somebody else already")
+    whose = session.get_one(Person, person_id)
+    _lock_teams(session, {whose.team_id})
+    row.person_id, row.linked_at, row.linked_by = person_id, now, by
+    session.add(row)
+    session.flush()
+    connection = session.connection()
+    waiting = connection.execute(
+        select(credit.c.id, credit.c.event_id, event.c.occurred_at, credit.c.kind)
+        .join(event, event.c.id == credit.c.event_id)
+        .where(credit.c.identity_id == identity_id, credit.c.person_id.is_(None))
+        .order_by(event.c.occurred_at, credit.c.id)
+    ).all()
+    home = connection.execute(select(team).where(team.c.id == whose.team_id)).one()
+    shaken: dict[int, str] = {}
+    for item in waiting:
+        when = counting(session, home, min(item.occurred_at, now), now)
+        values = {
+            "person_id": person_id,
+            "team_id": home.id,
+            "counts_at": when.at,
+            "counts_on": when.day,
+            "week": when.week,
+            "late": when.late,
+            "rules_version": rules_of(session, when.week).version,
+        }
+        connection.execute(update(credit).where(credit.c.id == item.id).values(values))
+        shaken[person_id] = min(shaken.get(person_id, when.week), when.week)
+    connection.execute(
+        update(event)
+        .where(event.c.source == row.source, event.c.giver == row.account, event.c.giver_id.is_(None))
+        .values(giver_id=person_id)
+    )
+    given = select(credit.c.person_id, func.min(credit.c.week)).join(event, event.c.id == credit.c.event_id)
+    given = given.where(
+        event.c.giver_id == person_id, credit.c.person_id == person_id, credit.c.week.is_not(None)
+    )
+    for mine, week in connection.execute(given.group_by(credit.c.person_id)):
+        shaken[mine] = min(shaken.get(mine, week), week)
+    _count(session, {}, shaken, now)
+    beat(session, person_id)
+    return len(waiting)
+
+
+def customer_key(source: str, customer: str | None) -> str | None:
+    """What the rules know a customer by: an address is the same customer in every tool, anything else only in its own."""
+    if not customer or not customer.strip():
+        return None
+    known = re.sub(r"\s+", " ", unicodedata.normalize("NFC", customer)).strip().casefold()
+    return short_hash(known) if "@" in known else short_hash(source, known)
+
+
+# --- the steps ----------------------------------------------------------------------------------------------
+
+
+def _accounts(session: Session, source: str, events: Iterable[Event], now: datetime) -> dict[str, Any]:
+    """Who the accounts named in these events are; an account met for the first time is written down."""
+    items = list(events)
+    agents = {agent for item in items for agent in item.agents}
+    names = sorted(agents | {item.giver for item in items if item.giver})
+    if not names:
+        return {}
+    columns = (person.c.id.label("person_id"), person.c.email.label("address"), team)
+    connection = session.connection()
+    if source == OWN_SOURCE:
+        query = select(person.c.uid.label("account"), *columns, text("NULL AS identity_id"))
+        found = connection.execute(
+            query.join(team, team.c.id == person.c.team_id).where(person.c.uid.in_(names))
+        )
+        return {row.account: _Known.of(row) for row in found}
+    known = _known_accounts(session, source, names)
+    strangers = [name for name in names if name not in known]
+    if strangers:
+        addresses = {name.strip().casefold(): name for name in strangers if "@" in name}
+        query = select(person.c.id, person.c.email).where(
+            person.c.email.in_(addresses), person.c.bot.is_(False)
+        )
+        people = {row.email: row.id for row in connection.execute(query)}
+        for name in strangers:
+            owner = people.get(name.strip().casefold())
+            values = {"source": source, "account": name, "bot": False, "created_at": now, "person_id": owner}
+            values |= {"email": name if "@" in name else None, "linked_at": now if owner else None}
+            connection.execute(upsert(session, identity).values(values).on_conflict_do_nothing())
+        known |= _known_accounts(session, source, strangers)
+    return known
+
+
+def _known_accounts(session: Session, source: str, names: Sequence[str]) -> dict[str, Any]:
+    merged = person.alias("merged")
+    owner = func.coalesce(merged.c.merged_into_id, merged.c.id)
+    query = (
+        select(
+            identity.c.account,
+            identity.c.id.label("identity_id"),
+            person.c.id.label("person_id"),
+            person.c.email.label("address"),
+            team,
+        )
+        .outerjoin(merged, merged.c.id == identity.c.person_id)
+        .outerjoin(person, person.c.id == owner)
+        .outerjoin(team, team.c.id == person.c.team_id)
+        .where(identity.c.source == source, identity.c.account.in_(names))
+    )
+    return {row.account: _Known.of(row) for row in session.connection().execute(query)}
+
+
+@dataclass(frozen=True)
+class _Known:
+    """An account: its identity, and the person and team where it is linked."""
+
+    identity_id: int | None
+    person_id: int | None
+    team_id: int | None
+    team: Any
+
+    @classmethod
+    def of(cls, row: Any) -> "_Known":
+        return cls(row.identity_id, row.person_id, row.id, row)
+
+
+def _lock_teams(session: Session, ids: set[int]) -> None:
+    """Hold off the closing of these teams' weeks, which takes the same rows for itself. SQLite has one writer."""
+    if is_postgresql(session) and ids:
+        session.connection().execute(
+            select(team.c.id).where(team.c.id.in_(ids)).order_by(team.c.id).with_for_update(read=True)
+        )
+
+
+def _lock_people(session: Session, ids: Iterable[int]) -> None:
+    """Only one unit of work at a time counts a person's points."""
+    if is_postgresql(session):
+        session.connection().execute(
+            select(person.c.id)
+            .where(person.c.id.in_(list(ids)))
+            .order_by(person.c.id)
+            .with_for_update(key_share=True)
+        )
+
+
+def _insert_event(
+    session: Session,
+    source: str,
+    item: Event,
+    now: datetime,
+    accounts: Mapping[str, _Known],
+    delivery_id: int | None,
+    giver_id: int | None,
+) -> int | None:
+    """Store the fact; None when this (source, key) is known."""
+    giver = accounts.get(item.giver) if item.giver else None
+    values = {
+        "source": source,
+        "key": item.key,
+        "kind": item.kind,
+        "guideline": item.guideline,
+        # A clock that runs ahead does not buy a place in the future.
+        "occurred_at": now if item.occurred_at > now + CLOCK_SKEW else item.occurred_at,
+        "posted_at": now,
+        "giver_id": giver_id if giver_id is not None else giver.person_id if giver else None,
+        "giver": item.giver,
+        "customer": item.customer,
+        "customer_key": customer_key(source, item.customer),
+        "object": item.object,
+        "ticket": item.ticket,
+        "due_at": item.due_at,
+        "text": item.text,
+        "url": item.url,
+        "evidence": dict(item.evidence),
+        "delivery_id": delivery_id,
+    }
+    statement = (
+        upsert(session, event).on_conflict_do_nothing(index_elements=["source", "key"]).returning(event.c.id)
+    )
+    found = session.connection().execute(statement, values).scalar()
+    return int(found) if found is not None else None
+
+
+def _credit(
+    session: Session,
+    source: str,
+    item: Event,
+    event_id: int,
+    now: datetime,
+    accounts: Mapping[str, _Known],
+    shares: Mapping[str, Share],
+    added: dict[int, list[int]],
+) -> tuple[int, ...]:
+    """One credit per receiver; returns the people, and notes in `added` which credits are to be counted."""
+    connection = session.connection()
+    if not item.agents:
+        return ()
+    tombstones = _tombstones(session, source, item.key)
+    from_staff = (
+        item.kind in RATINGS and item.customer and "@" in item.customer and _is_staff(session, item.customer)
+    )
+    people = []
+    for agent in dict.fromkeys(item.agents):
+        known = accounts.get(agent)
+        if known is None:  # our own event about somebody who does not exist
+            raise Invalid("there is no such person", "agents")
+        share = Share(0, 0, "staff_customer") if from_staff else shares.get(agent)
+        values: dict[str, Any] = {
+            "event_id": event_id,
+            "kind": item.kind,
+            "agent": agent,
+            "identity_id": known.identity_id,
+            "person_id": known.person_id,
+            "customer_key": customer_key(source, item.customer),
+            "share": share.points if share else None,
+            "full_share": share.full if share else None,
+            "share_why": share.why if share else None,
+            "late": False,
+            "withdrawn_by": tombstones.get(agent) or tombstones.get(""),
+            "points": 0,
+        }
+        if known.person_id is not None:
+            when = counting(session, known.team, min(item.occurred_at, now), now)
+            values |= {
+                "team_id": known.team_id,
+                "counts_at": when.at,
+                "counts_on": when.day,
+                "week": when.week,
+                "late": when.late,
+                "rules_version": rules_of(session, when.week).version,
+            }
+            people.append(known.person_id)
+        credit_id = connection.execute(insert(credit).returning(credit.c.id), values).scalar_one()
+        if known.person_id is not None and item.kind in WITNESS_OF and values["withdrawn_by"] is None:
+            added.setdefault(known.person_id, []).append(credit_id)
+    return tuple(dict.fromkeys(people))
+
+
+def _is_staff(session: Session, address: str) -> bool:
+    query = select(person.c.id).where(person.c.email == address.strip().casefold())
+    return session.connection().execute(query).first() is not None
+
+
+def _tombstones(session: Session, source: str, key: str) -> dict[str, int]:
+    """A withdrawal that arrived before its fact: by receiver, or "" for all."""
+    query = select(event.c.id, event.c.evidence).where(
+        event.c.source == source, event.c.object == key, event.c.kind == "fact.withdrawn"
+    )
+    found: dict[str, int] = {}
+    for row in session.connection().execute(query.order_by(event.c.id)):
+        for agent in str(row.evidence.get("agents", "")).split(" "):
+            found.setdefault(agent, row.id)
+    return found
+
+
+def _withdraw(
+    session: Session, source: str, item: Event, event_id: int, shaken: dict[int, str]
+) -> tuple[int, ...]:
+    """Mark the credits of the fact that no longer holds; twice is once."""
+    connection = session.connection()
+    if item.agents:  # kept for the case that the fact comes later
+        values = dict(item.evidence) | {"agents": " ".join(item.agents)}
+        connection.execute(update(event).where(event.c.id == event_id).values(evidence=values))
+    query = (
+        select(credit.c.id, credit.c.person_id, credit.c.week)
+        .join(event, event.c.id == credit.c.event_id)
+        .where(event.c.source == source, event.c.key == item.object, credit.c.withdrawn_by.is_(None))
+    )
+    if item.agents:
+        query = query.where(credit.c.agent.in_(item.agents))
+    found = connection.execute(query).all()
+    for row in found:
+        connection.execute(update(credit).where(credit.c.id == row.id).values(withdrawn_by=event_id))
+        if row.person_id is not None:
+            shaken[row.person_id] = min(shaken.get(row.person_id, row.week), row.week)
+    return tuple(row.person_id for row in found if row.person_id is not None)
+
+
+def _shake(session: Session, source: str, item: Event, event_id: int, shaken: dict[int, str]) -> None:
+    """Note whose other facts this one changes: an unhappy rating or a reply, a promise made or moved."""
+    if item.kind == "rating.bad" and item.object:
+        about = and_(event.c.object == item.object, credit.c.kind.in_(RATINGS))
+    elif item.kind in REPLIES and item.ticket:
+        about = and_(event.c.ticket == item.ticket, event.c.object.is_not(None), credit.c.kind.in_(RATINGS))
+    elif item.kind in PROMISE_FACTS and item.object:
+        about = and_(event.c.object == item.object, credit.c.kind == "promise.kept")
+    else:
+        return
+    query = rows.where(
+        event.c.source == source, about, credit.c.event_id != event_id, credit.c.person_id.is_not(None)
+    )
+    for row in session.connection().execute(query):
+        shaken[row.person_id] = min(shaken.get(row.person_id, row.week), row.week)
+
+
+def _count(
+    session: Session, added: Mapping[int, list[int]], shaken: Mapping[int, str], now: datetime
+) -> None:
+    """Count what is new, person by person: at its end where it comes in order, else the person's open weeks again."""
+    people = sorted({*added, *shaken})
+    if not people:
+        return
+    _lock_people(session, people)
+    for person_id in people:
+        since = shaken.get(person_id)
+        new = _rows(session, added.get(person_id, ()))
+        if since is None:
+            late = next((row for row in new if not add_in_order(session, row, now)), None)
+            since = min(row.week for row in new if row.week) if late is not None else None
+        else:
+            since = min([since, *(row.week for row in new)])
+        if since is not None:
+            settle(session, person_id, since, now)
+
+
+def _rows(session: Session, ids: Sequence[int]) -> list[Any]:
+    if not ids:
+        return []
+    found = session.connection().execute(rows.where(or_(*(credit.c.id == id_ for id_ in ids)))).all()
+    return sorted(found, key=lambda row: (row.week, row.occurred_at, row.source, row.key, row.id))

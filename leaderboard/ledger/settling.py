@@ -1,0 +1,358 @@
+"""Bring a person's ledger lines to what the rules say of their facts: post what is new, reverse what no longer holds."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlmodel import Session
+
+from leaderboard.database import beat
+from leaderboard.database import insert as upsert
+from leaderboard.guidelines import OF_KIND
+from leaderboard.ledger.calendar import all_rules, rules_of
+from leaderboard.ledger.facts import (
+    RATINGS,
+    Context,
+    Row,
+    context_of,
+    credit,
+    earned_before,
+    fact_of,
+    groups_of,
+    rows,
+)
+from leaderboard.points import WITNESS_OF, Fact, Fold, Outcome, Rules
+from leaderboard.tables import COMPANY, EVERY, ClosedWeek, PointsEntry, Score, Tally
+from leaderboard.weeks import Week, periods
+
+entry = PointsEntry.__table__  # type: ignore[attr-defined]
+score = Score.__table__  # type: ignore[attr-defined]
+tally = Tally.__table__  # type: ignore[attr-defined]
+closed_week = ClosedWeek.__table__  # type: ignore[attr-defined]
+
+
+@dataclass
+class Closed:
+    """Which (team, week) are closed, with the last event and the last entry that each knew."""
+
+    last_event: Mapping[tuple[int, str], int] = field(default_factory=dict)
+    last_entry: Mapping[tuple[int, str], int] = field(default_factory=dict)
+
+    def __contains__(self, row: Row) -> bool:
+        return (row.team_id, row.week) in self.last_event
+
+
+def closed_of(session: Session, facts: Iterable[Row]) -> Closed:
+    """The closed ones among the weeks of these facts."""
+    weeks = {row.week for row in facts}
+    table = closed_week
+    query = select(table.c.team_id, table.c.week, table.c.last_event_id, table.c.last_entry_id)
+    found = session.connection().execute(query.where(table.c.week.in_(weeks))).all() if weeks else []
+    return Closed(
+        {(row.team_id, row.week): row.last_event_id for row in found},
+        {(row.team_id, row.week): row.last_entry_id for row in found},
+    )
+
+
+def in_order(facts: Iterable[Row]) -> list[Row]:
+    """The order facts are counted in, whatever order they came in."""
+    return sorted(facts, key=lambda row: (row.week, row.occurred_at, row.source, row.key, row.id))
+
+
+def settle(session: Session, person_id: int, since: str, now: datetime) -> None:
+    """Count a person's open weeks from `since` on again, post the differences, and rewrite the tallies.
+
+    Closed weeks keep what they gave. The caller holds the person's lock.
+    """
+    connection = session.connection()
+    facts = in_order(connection.execute(rows.where(credit.c.person_id == person_id, credit.c.week >= since)))
+    closed = closed_of(session, facts)
+    earned = Counter(earned_before(session, person_id, facts, since))
+    open_facts = [row for row in facts if row not in closed]
+    kept = {row.id: 0 if row.withdrawn_by else row.points for row in facts if row in closed}
+    folds = Folds(all_rules(session), context_of(session, open_facts), earned)
+    found: dict[int, Outcome | None] = {}
+    for week in sorted({row.week for row in facts}):
+        mine = [row for row in facts if row.week == week]
+        fold = folds.of_week(mine)
+        for row in mine:
+            if row in closed and kept[row.id]:
+                fold.keep(folds.fact(row), kept[row.id])
+        for row in mine:
+            if row not in closed:
+                found[row.id] = None if row.withdrawn_by else fold.add(folds.fact(row))
+        _write_tally(
+            session, person_id, week, fold.witness, [row for row in mine if not row.withdrawn_by] or mine
+        )
+    # A fact of a closed week can only be taken back; nothing else of that week moves with it.
+    found |= {row.id: None for row in facts if row in closed and row.withdrawn_by and row.entry_id}
+    post_differences(session, [row for row in facts if row.id in found], found, now)
+
+
+@dataclass
+class Folds:
+    """What folding a person's weeks one after the other needs."""
+
+    rules: Mapping[int, Rules]
+    context: Context
+    earned: Counter[str]
+
+    def of_week(self, facts: Sequence[Row]) -> Fold:
+        """The fold of a week; the groups' earnings go on from week to week."""
+        return Fold(self.rules[facts[0].rules_version], self.earned)
+
+    def fact(self, row: Row, known_to: int | None = None) -> Fact:
+        return fact_of(row, self.context, self.rules[row.rules_version], known_to)
+
+
+def add_in_order(session: Session, row: Row, now: datetime) -> bool:
+    """Count one new fact that comes after all of its week, at a cost that does not grow with the week.
+
+    False when it does not come last, and the person has to be settled.
+    """
+    connection = session.connection()
+    weeks = connection.execute(
+        select(tally)
+        .where(tally.c.person_id == row.person_id, tally.c.week >= row.week)
+        .order_by(tally.c.week.desc())
+        .limit(1)
+    ).first()
+    if weeks and weeks.week != row.week:
+        return False
+    if weeks and (weeks.last_at, weeks.last_source, weeks.last_key) >= (row.occurred_at, row.source, row.key):
+        return False
+    rules = rules_of(session, row.week)
+    fact = fact_of(row, context_of(session, [row]), rules)
+    fold = Fold(rules)
+    if weeks:
+        fold.witness.update(
+            {name: getattr(weeks, name) for name in ("colleague", "customer", "promise", "work")}
+        )
+    if fact.groups:
+        fold.earned.update(earned_before(session, row.person_id, [row], "9999"))
+    if row.customer_key and fact.kind in RATINGS:
+        query = rows.where(
+            credit.c.person_id == row.person_id,
+            credit.c.week == row.week,
+            credit.c.customer_key == row.customer_key,
+            credit.c.points > 0,
+        )
+        for earlier in connection.execute(query):
+            if earlier.kind in RATINGS:
+                fold.customer_groups[row.customer_key].add((groups_of(earlier) or (earlier.key,))[-1])
+    if fact.kind == "promise.kept":
+        query = rows.where(
+            credit.c.person_id == row.person_id,
+            credit.c.kind == "promise.kept",
+            credit.c.counts_on == row.counts_on,
+            credit.c.points > 0,
+        )
+        for earlier in connection.execute(query):
+            fold.promises[row.counts_on, None] += 1
+            if earlier.ticket:
+                fold.promises[row.counts_on, f"{earlier.source}|{earlier.ticket}"] += 1
+    found: dict[int, Outcome | None] = {row.id: fold.add(fact)}
+    _write_tally(session, row.person_id, row.week, fold.witness, [row])
+    post_differences(session, [row], found, now)
+    return True
+
+
+def post_differences(
+    session: Session, facts: Sequence[Row], found: Mapping[int, Outcome | None], now: datetime
+) -> int:
+    """Write the ledger lines that bring each credit to its outcome (None: nothing); returns how many."""
+    connection = session.connection()
+    live_ids = [row.entry_id for row in facts if row.entry_id]
+    live: dict[int, Any] = {}
+    for start in range(0, len(live_ids), 500):
+        query = select(entry).where(entry.c.id.in_(live_ids[start : start + 500]))
+        live |= {line.credit_id: line for line in connection.execute(query)}
+    changes: Counter[tuple[int, str, str, int]] = Counter()
+    written = 0
+    for row in facts:
+        old, new = live.get(row.id), found[row.id]
+        if (
+            old
+            and new
+            and (old.points, old.full_points, old.why, old.kind) == (new.points, new.full, new.why, new.kind)
+        ):
+            continue
+        if old is None and new is None:
+            continue
+        entry_id = None
+        if old:
+            _reverse(connection, old, "corrected" if new else "withdrawn", now)
+            _count(changes, old, -old.points)
+            written += 1
+        if new:
+            values = {
+                "credit_id": row.id,
+                "event_id": row.event_id,
+                "person_id": row.person_id,
+                "team_id": row.team_id,
+                "kind": new.kind,
+                "witness": WITNESS_OF[new.kind],
+                "guideline": row.guideline or OF_KIND.get(new.kind, "above-and-beyond"),
+                "points": new.points,
+                "full_points": new.full,
+                "why": new.why,
+                "week": row.week,
+                "counts_on": row.counts_on,
+                "rules_version": row.rules_version,
+                "posted_at": now,
+                "reverses_id": None,
+            }
+            entry_id = connection.execute(insert(entry).returning(entry.c.id), values).scalar_one()
+            _count(changes, _Line(**values), new.points)
+            written += 1
+        connection.execute(
+            update(credit).where(credit.c.id == bindparam("credit")),
+            {"credit": row.id, "points": new.points if new else 0, "entry_id": entry_id},
+        )
+    add_to_scores(session, changes)
+    if written:
+        beat(session, facts[0].person_id)
+    return written
+
+
+@dataclass(frozen=True)
+class _Line:
+    credit_id: int
+    event_id: int
+    person_id: int
+    team_id: int
+    kind: str
+    witness: str
+    guideline: str
+    points: int
+    full_points: int
+    why: str
+    week: str
+    counts_on: Any
+    rules_version: int
+    posted_at: datetime
+    reverses_id: int | None
+
+
+def _reverse(connection: Any, old: Any, why: str, now: datetime) -> None:
+    """A reversal carries its original's periods, so no board ever shows a negative."""
+    values = dict(old._mapping) | {"points": -old.points, "why": why, "posted_at": now, "reverses_id": old.id}
+    del values["id"]
+    connection.execute(insert(entry), values)
+
+
+def score_keys(line: Any) -> Iterable[tuple[int, str, str, int]]:
+    """The running scores that one line of the ledger moves."""
+    for team_id in (COMPANY, line.team_id):
+        for period in periods(Week.parse(line.week), line.counts_on):
+            for guideline in (EVERY, line.guideline):
+                yield team_id, period, guideline, line.person_id
+
+
+def _count(changes: Counter[tuple[int, str, str, int]], line: Any, points: int) -> None:
+    if points:
+        for key in score_keys(line):
+            changes[key] += points
+
+
+def add_to_scores(session: Session, changes: Mapping[tuple[int, str, str, int], int]) -> None:
+    """Move the running scores, in key order so that two units of work never wait for each other in a circle."""
+    values = [
+        {"team_id": team, "period": period, "guideline": guideline, "person_id": person, "points": points}
+        for (team, period, guideline, person), points in sorted(changes.items())
+        if points
+    ]
+    if values:
+        statement = upsert(session, score)
+        statement = statement.on_conflict_do_update(
+            index_elements=["team_id", "period", "guideline", "person_id"],
+            set_={"points": score.c.points + statement.excluded.points},
+        )
+        session.connection().execute(statement, values)
+
+
+def _write_tally(
+    session: Session, person_id: int, week: str, witness: Mapping[str, int], facts: Sequence[Row]
+) -> None:
+    last = facts[-1]
+    values = {name: witness.get(name, 0) for name in ("colleague", "customer", "promise", "work")}
+    values |= {"last_at": last.occurred_at, "last_source": last.source, "last_key": last.key}
+    statement = upsert(session, tally).values(person_id=person_id, week=week, **values)
+    session.connection().execute(
+        statement.on_conflict_do_update(index_elements=["person_id", "week"], set_=values)
+    )
+
+
+# --- the same, from nothing ---------------------------------------------------------------------------------
+
+
+def outcomes(session: Session, person_id: int) -> dict[int, Outcome | None]:
+    """What every credit of a person earns, computed from the stored evidence alone: the rebuild and the audit.
+
+    A closed week is folded from what was known when it closed; what was taken back later is then taken out, and nothing moves
+    up for it.
+    """
+    facts = in_order(session.connection().execute(rows.where(credit.c.person_id == person_id)))
+    closed = closed_of(session, facts)
+    folds = Folds(all_rules(session), context_of(session, facts), Counter())
+    earlier: list[tuple[Row, int]] = []
+    found: dict[int, Outcome | None] = {}
+    by_week: dict[str, list[Row]] = defaultdict(list)
+    for row in facts:
+        by_week[row.week].append(row)
+    for week in sorted(by_week):
+        fixed: dict[int, Row] = {}
+        for known_to, teams in _closings(by_week[week], closed):
+            folds.earned = _earned_as_of(earlier, known_to)
+            fold = folds.of_week(by_week[week])
+            for row in fixed.values():
+                outcome = found[row.id]
+                if outcome and outcome.points and not _gone(row, known_to):
+                    fold.keep(folds.fact(row, closed.last_event[row.team_id, week]), outcome.points)
+            for row in by_week[week]:
+                if row.id in fixed or (known_to is not None and row.event_id > known_to):
+                    continue
+                outcome = None if _gone(row, known_to) else fold.add(folds.fact(row, known_to))
+                if row.team_id in teams:
+                    found[row.id] = outcome
+            fixed |= {row.id: row for row in by_week[week] if row.team_id in teams}
+        for row in by_week[week]:
+            outcome = found.get(row.id)
+            earlier.append((row, outcome.points if outcome else 0))
+    return {row.id: None if row.withdrawn_by else found.get(row.id) for row in facts}
+
+
+def _closings(facts: Sequence[Row], closed: Closed) -> list[tuple[int | None, set[int]]]:
+    """The teams of a week's facts in the order in which they closed it, the open ones last."""
+    known: dict[int | None, set[int]] = defaultdict(set)
+    for row in facts:
+        known[closed.last_event.get((row.team_id, row.week))].add(row.team_id)
+    return sorted(known.items(), key=lambda item: (item[0] is None, item[0] or 0))
+
+
+def _gone(row: Row, known_to: int | None) -> bool:
+    return row.withdrawn_by is not None and (known_to is None or row.withdrawn_by <= known_to)
+
+
+def _earned_as_of(earlier: Iterable[tuple[Row, int]], known_to: int | None) -> Counter[str]:
+    earned: Counter[str] = Counter()
+    for row, points in earlier:
+        if points and not _gone(row, known_to):
+            for group in groups_of(row):
+                earned[group] += points
+    return earned
+
+
+def live_points(session: Session, person_id: int) -> dict[int, int]:
+    """The sum of each credit's ledger lines."""
+    query = select(entry.c.credit_id, func.sum(entry.c.points)).where(entry.c.person_id == person_id)
+    return {row[0]: int(row[1]) for row in session.connection().execute(query.group_by(entry.c.credit_id))}
+
+
+def forget_scores(session: Session, person_id: int) -> None:
+    """Remove a person's running scores and tallies, before they are written anew."""
+    session.connection().execute(delete(score).where(score.c.person_id == person_id))
+    session.connection().execute(delete(tally).where(tally.c.person_id == person_id))
