@@ -6,6 +6,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from leaderboard import weeks
 from leaderboard.config import Config, folder
 from leaderboard.database import Database
+from leaderboard.web import access, errors, pages, sign_in
 from leaderboard.weeks import Clock
 
 MAX_FORM = 64 * 1024
@@ -30,7 +31,12 @@ def create_app(config: Config, database: Database | None = None, clock: Clock = 
     app.extensions["clock"] = clock
     if proxies := config.server.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, proxies, proxies, proxies, proxies)  # type: ignore[method-assign]
+    pages.install(app)
+    errors.install(app)
+    access.install(app, config)
+    sign_in.install(app, config)
     register(app)
+    access.apply_limits(app)
     return app
 
 

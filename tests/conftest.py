@@ -4,12 +4,12 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email.message import Message
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import hypothesis
 import psycopg
@@ -22,6 +22,7 @@ from leaderboard import config
 from leaderboard.app import create_app
 from leaderboard.database import Database
 from tests import make
+from tests.visitor import Visitor
 
 # Two busy cores make single examples slow now and then; the blob printed with a failure repeats it.
 hypothesis.settings.register_profile("extra-mile", deadline=None, print_blob=True)
@@ -248,3 +249,23 @@ url = "sqlite:///unused.db"
 [week]
 timezone = "Europe/Berlin"
 """
+
+
+@pytest.fixture
+def visitor(app: Flask) -> Visitor:
+    """Somebody who is not signed in."""
+    app.test_client_class = Visitor
+    return cast("Visitor", app.test_client())
+
+
+@pytest.fixture
+def client_of(app: Flask, company: make.Company) -> Callable[[str], Visitor]:
+    """`client_of("ana")`: Ana's browser, signed in; `.submit(path, data)` posts a form with its CSRF token."""
+    app.test_client_class = Visitor
+
+    def client(handle: str) -> Visitor:
+        visitor = cast("Visitor", app.test_client())
+        visitor.sign_in(company[handle])
+        return visitor
+
+    return client

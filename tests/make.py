@@ -1,6 +1,7 @@
 """Builds the fixed cast that tests speak of, and rows around it.
 
-Ana, Ben and Chris work in Care (Berlin) under lead Lea; Dan and Eve in Shop (New York) under lead Max; Ada, of Care, is the admin.
+Ana, Ben and Chris work in Care (Berlin) under lead Lea; Dan and Eve in Shop (New York) under lead Max. Ada, of Care, is the
+admin.
 """
 
 from dataclasses import dataclass

@@ -7,7 +7,7 @@ and a strict input model at the edge. Points are integers, times are aware UTC, 
 from leaderboard.tables.base import COMPANY, EVERY, WITNESSES, new_uid
 from leaderboard.tables.deliveries import Delivery, Event, Source
 from leaderboard.tables.ledger import Credit, PointsEntry, Pulse, RulesVersion, Score, Tally
-from leaderboard.tables.people import Identity, Person, Team, TeamLead, Token, WebAuthn
+from leaderboard.tables.people import Identity, Person, SignedIn, Team, TeamLead, Token, WebAuthn
 from leaderboard.tables.stories import CoSign, FollowUp, Nomination, Nominee, Promise, PromiseMove
 from leaderboard.tables.week import Announcement, Channel, ClosedWeek, Heartbeat, Recognition
 
@@ -35,6 +35,7 @@ __all__ = [
     "Recognition",
     "RulesVersion",
     "Score",
+    "SignedIn",
     "Source",
     "Tally",
     "Team",

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Any
 
-from flask_security import UserMixin
+from flask_security import UserMixin, WebAuthnMixin
 from sqlalchemy import JSON, Column, LargeBinary, UniqueConstraint
 from sqlalchemy.ext.mutable import MutableList
 from sqlmodel import Field, Relationship, SQLModel
@@ -41,6 +41,7 @@ class Person(SQLModel, UserMixin, table=True):
     __table_args__ = (
         one_of("role", ("member", "lead", "admin")),
         one_of("visibility", ("on", "alias", "team", "off")),
+        UniqueConstraint("oidc_issuer", "oidc_subject"),
     )
 
     id: int | None = Field(default=None, primary_key=True)  # type: ignore[assignment]
@@ -95,7 +96,19 @@ class TeamLead(SQLModel, table=True):
     person_id: int = Field(foreign_key="person.id", primary_key=True, index=True)
 
 
-class WebAuthn(SQLModel, table=True):
+class SignedIn(SQLModel, table=True):
+    """A session of a person in a browser: signing out deletes the row, and a kept cookie is worth nothing then."""
+
+    __tablename__ = "signed_in"
+
+    key: str = Field(primary_key=True)
+    """SHA-256 of the secret in the session's cookie."""
+    person_id: int = Field(foreign_key="person.id", index=True)
+    began_at: datetime
+    ends_at: datetime
+
+
+class WebAuthn(SQLModel, WebAuthnMixin, table=True):
     """A passkey of a person, in the columns that Flask-Security names."""
 
     id: int | None = Field(default=None, primary_key=True)

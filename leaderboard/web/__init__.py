@@ -12,14 +12,14 @@ from leaderboard.weeks import Clock
 
 def db() -> Database:
     """The app's database: `with db().writing() as session:` is one unit of work."""
-    return cast(Database, current_app.extensions["database"])
+    return cast("Database", current_app.extensions["database"])
 
 
 def config() -> Config:
     """The app's settings."""
-    return cast(Config, current_app.extensions["config"])
+    return cast("Config", current_app.extensions["config"])
 
 
 def now() -> datetime:
     """The present moment by the clock handed to the app."""
-    return cast(Clock, current_app.extensions["clock"])()
+    return cast("Clock", current_app.extensions["clock"])()

@@ -1,0 +1,208 @@
+"""Who may open what. Every route is for signed-in people unless it says otherwise, with @public, @lead_only or @admin_only.
+
+Machines come with tokens to /api/v1 (and only there), helpdesks with their own proof to /hooks; everybody else with a session,
+whose forms carry a CSRF token.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from flask import Flask, Response, abort, current_app, g, redirect, request, url_for
+from flask.typing import ResponseReturnValue, ResponseValue
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
+from flask_login import current_user
+from flask_wtf import CSRFProtect
+from sqlmodel import Session
+from werkzeug.datastructures import WWWAuthenticate
+from werkzeug.exceptions import HTTPException, Unauthorized
+from werkzeug.routing import RequestRedirect
+
+from leaderboard import people
+from leaderboard.config import Config, ConfigError
+from leaderboard.tables import Person
+from leaderboard.web import db, now
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+API = "/api/"
+HOOKS = "/hooks/"
+SAFE = ("GET", "HEAD", "OPTIONS")
+
+
+def public(view: View) -> View:
+    """This route is for everybody, signed in or not."""
+    return _mark(view, "public")
+
+
+def lead_only(view: View) -> View:
+    """This route is for leads and admins; which teams they lead is the route's own question (`leads`)."""
+    return _mark(view, "lead")
+
+
+def admin_only(view: View) -> View:
+    """This route is for admins."""
+    return _mark(view, "admin")
+
+
+def _mark(view: View, who: str) -> View:
+    view.access = who  # type: ignore[attr-defined]
+    return view
+
+
+def access_of(app: Flask, endpoint: str) -> str:
+    """public, member, lead or admin: whom this endpoint is for."""
+    if endpoint.rpartition(".")[2] == "static":
+        return "public"
+    return str(getattr(app.view_functions[endpoint], "access", "member"))
+
+
+def me() -> Person:
+    """The person who asks: signed in, or the holder of the token. 401 where there is nobody."""
+    person = viewer()
+    if person is None:
+        abort(401)
+    return person
+
+
+def viewer() -> Person | None:
+    """The person who asks, or None on a public page."""
+    if holder := g.get("token_holder"):
+        return cast("people.TokenHolder", holder).person
+    if request.path.startswith((API, HOOKS)) or not current_user.is_authenticated:
+        return None
+    return cast("Person", current_user._get_current_object())
+
+
+def leads(session: Session, person: Person, team_id: int) -> bool:
+    """Whether this person may act as a lead of that team: its leads by name, and admins."""
+    return person.role == "admin" or people.leads(session, person, team_id)
+
+
+def require_lead(session: Session, person: Person, team_id: int) -> None:
+    """404 unless this person may act as a lead of that team: a foreign team and a missing one answer alike."""
+    if not leads(session, person, team_id):
+        abort(404)
+
+
+def install(app: Flask, config: Config) -> None:
+    """Ask at every request who it is and whether they may."""
+    if config.server.processes > 1 and not config.redis.url:
+        raise ConfigError(
+            "[redis] url is needed when [server] processes is more than 1: limits against guessing must be shared"
+        )
+    # Checked by `admit`, which knows that machines bring other proof than a form's token.
+    app.config.update(WTF_CSRF_CHECK_DEFAULT=False, WTF_CSRF_TIME_LIMIT=None)
+    CSRFProtect(app)
+    app.before_request(admit)
+    Limiter(
+        get_remote_address,  # the socket's, or what [server] trusted_proxies vouch for: never a header anyone can send
+        app=app,
+        storage_uri=config.redis.url or "memory://",
+        strategy="moving-window",
+        in_memory_fallback_enabled=True,
+        key_prefix="extra-mile",
+    )
+
+
+def limited(
+    rate: str, *, by: Callable[[], str] | None = None, deduct_when: Any = None
+) -> Callable[[View], View]:
+    """Slow this route's POSTs down to `rate` ("10 per minute") per remote address, or per what `by` answers.
+
+    `deduct_when(response)` says which answers count; without it all do.
+    """
+
+    def mark(view: View) -> View:
+        view.limits = [*getattr(view, "limits", []), (rate, by, deduct_when)]  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
+def apply_limits(app: Flask) -> None:
+    """Put the limits that routes ask for into force; after all routes are registered."""
+    limiter = next(iter(app.extensions["limiter"]))
+    for endpoint, view in list(app.view_functions.items()):
+        for rate, by, deduct_when in getattr(view, "limits", []):
+            app.view_functions[endpoint] = limiter.limit(
+                rate, key_func=by or get_remote_address, methods=["POST"], deduct_when=deduct_when
+            )(app.view_functions[endpoint])
+
+
+def admit() -> ResponseReturnValue | None:
+    """Let the request through, send it to the sign-in page, or refuse it."""
+    if request.routing_exception is not None and isinstance(request.routing_exception, RequestRedirect):
+        return None
+    if request.path.startswith(API):
+        _admit_machine()
+        return None
+    if request.endpoint is None or request.path.startswith(HOOKS):
+        return None
+    who = access_of(current_app, request.endpoint)
+    if who != "public" and not current_user.is_authenticated:
+        return to_sign_in()
+    if request.method not in SAFE:
+        current_app.extensions["csrf"].protect()
+    if not _is_for(who, viewer()):
+        abort(403)
+    return None
+
+
+def _admit_machine() -> None:
+    if request.endpoint is None:
+        return
+    who = access_of(current_app, request.endpoint)
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        with db().reading() as session:
+            g.token_holder = people.person_of_token(session, token.strip(), now())
+    if who == "public":
+        return
+    holder = cast("people.TokenHolder | None", g.get("token_holder"))
+    if holder is None:
+        raise _bearer("A valid token is needed: Authorization: Bearer em_...")
+    if not _is_for(who, holder.person):
+        abort(403, f"Only for the role {who}.")
+    needed = "admin" if who == "admin" else "read" if request.method in SAFE else "write"
+    if needed not in holder.scopes:
+        abort(403, f"The token needs the scope {needed}.")
+
+
+def _bearer(description: str) -> HTTPException:
+    return Unauthorized(description, www_authenticate=WWWAuthenticate("bearer"))
+
+
+def _is_for(who: str, person: Person | None) -> bool:
+    if who == "public":
+        return True
+    if person is None:
+        return False
+    return who == "member" or person.role == "admin" or (who == "lead" and person.role == "lead")
+
+
+def to_sign_in() -> ResponseValue:
+    """The sign-in page, with the way back; a form or a part of a page is told that it is 401."""
+    if request.headers.get("HX-Request"):
+        return Response(status=401, headers={"HX-Redirect": url_for("security.login")})
+    if request.method not in SAFE:
+        abort(401)
+    back = request.full_path.rstrip("?")
+    return redirect(url_for("security.login", next=None if back == "/" else back))
+
+
+def is_our_page(address: str) -> bool:
+    """Whether this is the path of one of our own pages that a browser may be sent to."""
+    if not address.startswith("/") or address.startswith("//") or len(address) > 2000:
+        return False
+    if any(sign in address for sign in "\\\r\n\t\0") or not address.isprintable():
+        return False
+    path = address.partition("#")[0].partition("?")[0]
+    adapter = current_app.create_url_adapter(request)
+    if adapter is None:
+        return False
+    try:
+        endpoint, _ = adapter.match(path, method="GET")
+    except HTTPException:
+        return False
+    return endpoint not in ("security.login", "security.logout", "static")
