@@ -1,0 +1,116 @@
+"""The `dev` script: what it says when something is missing."""
+
+import os
+import re
+import stat
+import subprocess
+import sys
+import tomllib
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def dev() -> ModuleType:
+    """The script as a module."""
+    loader = SourceFileLoader("dev", str(ROOT / "dev"))
+    module = module_from_spec(spec_from_loader("dev", loader))  # type: ignore[arg-type]
+    loader.exec_module(module)
+    return module
+
+
+def browser(folder: Path, name: str, *, starts: bool) -> Path:
+    file = folder / name
+    file.write_text(f"#!/bin/sh\nexit {0 if starts else 127}\n")
+    file.chmod(file.stat().st_mode | stat.S_IXUSR)
+    return file
+
+
+def test_it_can_be_started_and_teaches_its_commands() -> None:
+    shown = subprocess.run([ROOT / "dev"], capture_output=True, text=True, check=True).stdout
+    for command in ("setup", "demo", "test", "check", "bench"):
+        assert f"./dev {command}" in shown
+
+
+@pytest.mark.parametrize("words", [["tset"], ["setup", "now"], ["check", "--fast"]])
+def test_what_it_does_not_know_ends_with_status_2_and_the_commands(words: list[str]) -> None:
+    done = subprocess.run([sys.executable, ROOT / "dev", *words], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert f"knows no `{' '.join(words)}`" in done.stderr
+    assert "./dev setup" in done.stderr
+
+
+def test_it_needs_only_the_standard_library() -> None:
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", ROOT / "dev", "--help"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_browser_that_chromium_names_comes_first(
+    dev: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = browser(tmp_path, "my-chrome", starts=True)
+    monkeypatch.setenv("CHROMIUM", str(mine))
+    assert dev.find_browser() == str(mine)
+
+
+def test_a_named_browser_that_does_not_start_is_said_and_no_other_is_taken(
+    dev: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHROMIUM", str(browser(tmp_path, "broken", starts=False)))
+    with pytest.raises(dev.Failed, match=r"broken, which does not start"):
+        dev.find_browser()
+
+
+def test_a_browser_on_the_path_is_found_by_its_usual_names(
+    dev: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chrome = browser(tmp_path, "google-chrome", starts=True)
+    monkeypatch.delenv("CHROMIUM", raising=False)
+    monkeypatch.setenv("PATH", f"{tmp_path}")
+    assert dev.find_browser() == str(chrome)
+
+
+def test_a_failing_step_shows_its_hint_and_its_status(dev: ModuleType) -> None:
+    with pytest.raises(dev.Failed, match=r"Is the index reachable\?(?s:.*)status 3"):
+        dev.run(sys.executable, "-c", "raise SystemExit(3)", hint="Is the index reachable?")
+
+
+def test_setup_is_wanted_again_when_the_lock_changes(
+    dev: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dev, "ROOT", tmp_path)
+    lock = tmp_path / "requirements.lock"
+    lock.write_text("flask==3.1.3\n")
+    before = dev._fingerprint("requirements.lock")
+    assert dev._fingerprint("requirements.lock") == before
+    lock.write_text("flask==3.1.4\n")
+    assert dev._fingerprint("requirements.lock") != before
+
+
+def test_the_lock_holds_every_dependency_in_a_version_that_is_asked_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    groups = project["dependency-groups"]
+    asked = [*project["project"]["dependencies"], *groups["test"]]
+    asked += [line for line in groups["dev"] if isinstance(line, str)]
+    asked += [line for line in project["build-system"]["requires"]]
+    pins = re.findall(r"^([a-z0-9.-]+)==([^ ;\\]+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+    locked = {name: version for name, version in pins}
+    for requirement in map(Requirement, asked):
+        assert canonicalize_name(requirement.name) in locked, f"{requirement.name}: lock it again"
+        assert requirement.specifier.contains(locked[canonicalize_name(requirement.name)]), requirement
+
+
+def test_ci_runs_check_and_test_and_nothing_else() -> None:
+    script = (ROOT / ".ci/run").read_text().splitlines()
+    assert [line for line in script if line.startswith("./")] == ["./dev check", "./dev test"]
+    assert os.access(ROOT / ".ci/run", os.X_OK)
