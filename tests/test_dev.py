@@ -102,9 +102,9 @@ def test_the_lock_holds_every_dependency_in_a_version_that_is_asked_for() -> Non
     groups = project["dependency-groups"]
     asked = [*project["project"]["dependencies"], *groups["test"]]
     asked += [line for line in groups["dev"] if isinstance(line, str)]
-    asked += [line for line in project["build-system"]["requires"]]
+    asked += project["build-system"]["requires"]
     pins = re.findall(r"^([a-z0-9.-]+)==([^ ;\\]+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
-    locked = {name: version for name, version in pins}
+    locked = dict(pins)
     for requirement in map(Requirement, asked):
         assert canonicalize_name(requirement.name) in locked, f"{requirement.name}: lock it again"
         assert requirement.specifier.contains(locked[canonicalize_name(requirement.name)]), requirement
