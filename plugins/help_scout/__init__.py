@@ -206,7 +206,7 @@ def _rating(
         occurred_at=moment,
         agents=(agent,) if agent else (),
         customer=id_of(customer),
-        object=f"rating/{thread}",
+        object=f"rating/{conversation}",  # each reply is rated by itself: a later good one mends an earlier bad one
         ticket=conversation,
         text=text,
         url=_link(conversation, number),
