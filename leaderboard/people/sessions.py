@@ -1,0 +1,127 @@
+"""Passwords, sessions in browsers, and tokens of machines: how each is kept, checked and ended."""
+
+import hashlib
+import secrets
+import unicodedata
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from argon2 import PasswordHasher
+from sqlalchemy import delete, or_, update
+from sqlmodel import Session, col, select
+
+from leaderboard.people.names import clean_name
+from leaderboard.plugin import Invalid
+from leaderboard.tables import Person, SignedIn, Token, new_uid
+
+MAX_PASSWORD_BYTES = 1024
+SCOPES = ("read", "write", "admin")
+TOKEN_PREFIX = "em_"  # noqa: S105 (the beginning by which secret scanners know one of ours)
+
+
+@lru_cache(maxsize=1)
+def hasher() -> PasswordHasher:
+    """Argon2id as OWASP's cheat sheet sets it for servers: 19 MiB, two passes."""
+    return PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+
+
+def hash_password(password: str) -> str:
+    """The stored form of a password; takes some 20 ms, so do it outside a unit of work."""
+    return hasher().hash(unicodedata.normalize("NFKD", password))
+
+
+def end_sessions(session: Session, person: Person) -> None:
+    """Sign this person out everywhere, at the next request: sessions, links to reset a password, and API tokens."""
+    person.fs_uniquifier = new_uid()
+    session.add(person)
+    session.connection().execute(delete(SignedIn).where(col(SignedIn.person_id) == person.id))
+
+
+def sign_in(session: Session, person_id: int, now: datetime, hours: int) -> str:
+    """Note a new session of this person; answers the secret that its cookie carries."""
+    secret = secrets.token_urlsafe(32)
+    session.connection().execute(
+        delete(SignedIn).where(col(SignedIn.person_id) == person_id, col(SignedIn.ends_at) <= now)
+    )
+    session.add(
+        SignedIn(key=sha256(secret), person_id=person_id, began_at=now, ends_at=now + timedelta(hours=hours))
+    )
+    return secret
+
+
+def sign_out(session: Session, secret: str) -> None:
+    """End the session with this secret; its cookie is worth nothing from now on."""
+    session.connection().execute(delete(SignedIn).where(col(SignedIn.key) == sha256(secret)))
+
+
+def signed_in(session: Session, epoch: str, secret: str, now: datetime) -> Person | None:
+    """The active person whose session has this secret and who was not signed out everywhere since."""
+    return session.exec(
+        select(Person)
+        .join(SignedIn, col(SignedIn.person_id) == Person.id)
+        .where(SignedIn.key == sha256(secret), SignedIn.ends_at > now)
+        .where(Person.fs_uniquifier == epoch, col(Person.active))
+    ).first()
+
+
+@dataclass(frozen=True)
+class TokenHolder:
+    """Who calls with a token, and what the token may do."""
+
+    person: Person
+    scopes: frozenset[str]
+
+
+def token_create(
+    session: Session, person: Person, scopes: list[str], days: int | None, now: datetime, name: str = "API"
+) -> str:
+    """A new API token, told once; only its hash is kept. `days` None never expires. Raises Invalid."""
+    if not scopes or any(scope not in SCOPES for scope in scopes):
+        raise Invalid(f"A token's scopes are some of {', '.join(SCOPES)}.", "scopes")
+    if "admin" in scopes and person.role != "admin":
+        raise Invalid("Only an admin can have a token with the scope admin.", "scopes")
+    if days is not None and not 1 <= days <= 3650:
+        raise Invalid("A token lasts between 1 and 3650 days.", "days")
+    if not person.active:
+        raise Invalid(f"{person.name} is deactivated.", "person")
+    token = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    session.add(
+        Token(
+            person_id=person.id or 0,
+            name=clean_name(name),
+            hash=sha256(token),
+            scopes=" ".join(scope for scope in SCOPES if scope in scopes),
+            epoch=person.fs_uniquifier,
+            created_at=now,
+            expires_at=None if days is None else now + timedelta(days=days),
+        )
+    )
+    return token
+
+
+def person_of_token(session: Session, token: str, now: datetime) -> TokenHolder | None:
+    """Who this token stands for, unless it is unknown, expired, revoked, or its person signed out everywhere or left."""
+    if not token.startswith(TOKEN_PREFIX) or len(token) > 100 or not token.isascii():
+        return None
+    row = session.exec(
+        select(Token, Person)
+        .join(Person, col(Person.id) == Token.person_id)
+        .where(Token.hash == sha256(token), col(Token.revoked_at).is_(None))
+        .where(Token.epoch == Person.fs_uniquifier, col(Person.active))
+        .where(or_(col(Token.expires_at).is_(None), col(Token.expires_at) > now))
+    ).first()
+    return TokenHolder(row[1], frozenset(row[0].scopes.split())) if row else None
+
+
+def token_revoke(session: Session, person: Person, token_id: int, now: datetime) -> None:
+    """End one of this person's tokens; another's, or none, changes nothing."""
+    session.connection().execute(
+        update(Token)
+        .where(col(Token.id) == token_id, col(Token.person_id) == person.id, col(Token.revoked_at).is_(None))
+        .values(revoked_at=now)
+    )
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
