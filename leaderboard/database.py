@@ -263,7 +263,7 @@ def lock_names(session: Session, names: set[str]) -> None:
     if is_postgresql(session) and names:
         session.connection().execute(
             text(
-                "SELECT pg_advisory_xact_lock(k) FROM (SELECT hashtextextended(n, 0) k FROM unnest(:names) n ORDER BY 1) s"
+                "SELECT pg_advisory_xact_lock(k) FROM (SELECT hashtextextended(n, 0) k FROM unnest(CAST(:names AS text[])) n ORDER BY 1) s"
             ),
             {"names": sorted(names)},
         )

@@ -1,9 +1,9 @@
 """What a fact earns, and why: the rules' numbers and the pure function from a person's facts to points.
 
-Two steps, so that the order of arrival never matters. The giver's side of a story is decided when it is told and comes here as a
-share. The receiver's side is `Fold`: a person's facts of one week, ordered by (occurred_at, source, key), each earning what the
-earlier ones left open. In every group that earns once (a rating, a customer on a ticket) a later, higher fact earns the difference
-to what the group has earned, so the group ends at its highest.
+Two steps, so that the order of arrival never matters. The giver's side of a story is decided when it is told and comes
+here as a share. The receiver's side is `Fold`: a person's facts of one week, ordered by (occurred_at, source, key), each
+earning what the earlier ones left open. In every group that earns once (a rating, a customer on a ticket) a later, higher
+fact earns the difference to what the group has earned, so the group ends at its highest.
 """
 
 from collections import Counter, defaultdict
@@ -48,7 +48,9 @@ WHY = {
     "same_text": N_("The same words were told before; it joins the first story at 0 points."),
     "cosigns_full": N_("The story has as many scoring co-signs as count."),
     "own_act": N_("Nobody earns by their own act."),
-    "staff_customer": N_("The thanks come from a colleague's address; a colleague's thanks are told as a story."),
+    "staff_customer": N_(
+        "The thanks come from a colleague's address; a colleague's thanks are told as a story."
+    ),
     "cap_witness": N_("Cap reached: the week's points from this kind of witness."),
     "cap_week": N_("Cap reached: the week's points in all."),
     "earned_before": N_("This rating or thanks earned before; it counts once, at its highest."),

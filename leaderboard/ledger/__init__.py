@@ -1,6 +1,6 @@
 """Events -> points entries; reversals; the running scores beside them. `post` is the one door."""
 
-from leaderboard.ledger.calendar import is_closed, open_week, record_rules, rules_of, week_of, zones
+from leaderboard.ledger.calendar import is_closed, open_week, record_rules, rules_of, week_of
 from leaderboard.ledger.facts import Row, fact_of
 from leaderboard.ledger.posting import Posted, Share, link, post
 from leaderboard.ledger.settling import outcomes, settle
@@ -19,5 +19,4 @@ __all__ = [
     "rules_of",
     "settle",
     "week_of",
-    "zones",
 ]

@@ -8,9 +8,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import insert, select
 from sqlmodel import Session
 
+from leaderboard.people import zones
 from leaderboard.points import FairPlay, Points, Rules, rules_from
 from leaderboard.tables import ClosedWeek, RulesVersion, Team
-from leaderboard.weeks import Week, Zones
+from leaderboard.weeks import Week
 
 CLOCK_SKEW = timedelta(minutes=5)
 """How far a helpdesk's clock may run ahead of ours before its time stops counting."""
@@ -24,12 +25,6 @@ class Counting:
     day: date
     week: str
     late: bool
-
-
-def zones(team: Any) -> Zones:
-    """The zone of a Team (or of a row with its columns) now and from a later week on."""
-    later = Week.parse(team.next_timezone_from) if team.next_timezone_from else None
-    return Zones(team.timezone, team.next_timezone, later)
 
 
 def week_of(session: Session, team_id: int, moment: datetime) -> Week:
