@@ -123,7 +123,7 @@ class DemoDesk(Plugin):
             # the recovery by itself.
             object=f"{about}/{number}",
             ticket=ticket,
-            text=text_of(fact.get("words") or "") or None,
+            text=text_of(fact.get("words") or "").strip() or None,
             due_at=parse_time(fact["due"]) if fact.get("due") is not None else None,
         )
 

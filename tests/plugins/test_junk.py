@@ -1,0 +1,151 @@
+"""Whatever is sent, signed correctly: a plugin answers with events, with nothing, or cleanly that it is not right."""
+
+import json
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from leaderboard.plugin import Event, Invalid, parse_time
+from tests import corpus
+from tests.plugins import OF_TOOL, TOOLS, Sample, leaves, replaced, translated
+
+each_tool = pytest.mark.parametrize("tool", TOOLS)
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def one_per_road(tool: str) -> list[Sample]:
+    """One sample for each set of extra headers: they choose the way through the plugin."""
+    return list({json.dumps(sample.extra_headers): sample for sample in OF_TOOL[tool]}.values())
+
+
+def assert_sound(events: list[Event] | None) -> None:
+    """What comes out can be stored: texts that UTF-8 can write, times with a zone, small evidence."""
+    for event in events or []:
+        for text in (
+            event.key,
+            event.object,
+            event.ticket,
+            event.text,
+            event.url,
+            event.customer,
+            event.giver,
+            *event.agents,
+        ):
+            if text is not None:
+                assert isinstance(text, str)
+                assert "\0" not in text
+                text.encode("utf-8")
+        assert event.occurred_at.tzinfo is not None
+        assert len(event.text or "") <= 2_000
+        assert all(isinstance(item, str | int) for item in event.evidence.values())
+
+
+@each_tool
+def test_every_body_of_the_corpus_ends_cleanly(tool: str) -> None:
+    for sample in one_per_road(tool):
+        for body in corpus.bodies():
+            events = translated(sample.plugin, sample.delivery(body.content))
+            assert_sound(events)
+            if not body.accepted:
+                assert not events, body.name
+
+
+@each_tool
+def test_every_text_of_the_corpus_in_every_place_ends_cleanly(tool: str) -> None:
+    texts, dice = corpus.texts(), random.Random(tool)
+    short = [name for name, text in texts.items() if len(text) <= 3_000]
+    for sample in OF_TOOL[tool]:
+        value, plugin = sample.json(), sample.plugin
+        for path, held in leaves(value):
+            if isinstance(held, str):
+                for name in dice.sample(short, 12):
+                    assert_sound(translated(plugin, sample.delivery(replaced(value, path, texts[name]))))
+
+
+@each_tool
+def test_every_text_of_the_corpus_as_the_customers_words_is_kept_or_refused(tool: str) -> None:
+    sample = next(s for s in OF_TOOL[tool] if s.events and s.events[0].kind == "thanks.received")
+    value, plugin = sample.json(), sample.plugin
+    path = next(path for path, held in leaves(value) if held == sample.events[0].text)
+    for name, text in corpus.texts().items():
+        events = translated(plugin, sample.delivery(replaced(value, path, text)))
+        assert_sound(events)
+        if events is None:
+            assert "\0" in text or not text.isprintable(), name  # NUL and lone surrogates cannot be kept
+        elif text.strip():
+            assert (events[0].text or "").strip() == text.strip()[:2_000].strip(), name
+        else:
+            assert events[0].text is None, name
+
+
+@each_tool
+def test_every_time_of_the_corpus_is_read_or_refused(tool: str) -> None:
+    for sample in OF_TOOL[tool]:
+        value, plugin = sample.json(), sample.plugin
+        for path, held in leaves(value):
+            if isinstance(held, str) and held.startswith("2026-"):
+                for time in corpus.times():
+                    assert_sound(translated(plugin, sample.delivery(replaced(value, path, time.value))))
+
+
+@pytest.mark.parametrize("time", corpus.times(), ids=lambda time: time.name)
+def test_a_time_that_does_not_exist_is_never_guessed(time: corpus.Time) -> None:
+    """For a tool that writes zones: the standard one."""
+    sample = next(s for s in OF_TOOL["standard"] if s.case == "thanks")
+    body = {**sample.json(), "timestamp": time.value}
+    events = translated(sample.plugin, sample.delivery(json.dumps(body).encode()))
+    if time.utc is None or not isinstance(time.value, str):
+        assert events is None
+    else:
+        assert events is not None
+        assert events[0].occurred_at == parse_time(f"{time.utc}Z")
+
+
+@each_tool
+@settings(max_examples=60)
+@given(data=st.data())
+def test_a_mutated_body_ends_cleanly(tool: str, data: st.DataObject) -> None:
+    sample = data.draw(st.sampled_from(OF_TOOL[tool]))
+    value: Any = sample.json()
+    for _ in range(data.draw(st.integers(1, 3))):
+        path, _ = data.draw(st.sampled_from(list(leaves(value))))
+        cut = path[: data.draw(st.integers(0, len(path)))]
+        value = json.loads(replaced(value, cut, data.draw(anything)))
+    assert_sound(translated(sample.plugin, sample.delivery(json.dumps(value).encode())))
+
+
+@each_tool
+@settings(max_examples=60)
+@given(body=st.binary(max_size=200) | anything.map(lambda value: json.dumps(value).encode()), data=st.data())
+def test_any_bytes_end_cleanly(tool: str, body: bytes, data: st.DataObject) -> None:
+    sample = data.draw(st.sampled_from(one_per_road(tool)))
+    assert_sound(translated(sample.plugin, sample.delivery(body)))
+
+
+@each_tool
+@settings(max_examples=60)
+@given(value=st.text(max_size=80), data=st.data())
+def test_any_header_is_refused_and_never_an_error(tool: str, value: str, data: st.DataObject) -> None:
+    sample = OF_TOOL[tool][0]
+    delivery = sample.delivery()
+    name = data.draw(st.sampled_from(sorted(sample.plugin.sign(sample.body, sample.received_at))))
+    headers = {**delivery.headers, name.lower(): value}
+    if headers != delivery.headers:
+        forged = type(delivery)(delivery.body, headers, delivery.received_at)
+        assert translated(sample.plugin, forged) is None
+
+
+def test_a_problem_says_where_it_is() -> None:
+    sample = next(s for s in OF_TOOL["standard"] if s.case == "promise_made")
+    body = sample.json()
+    del body["data"]["due_at"]
+    with pytest.raises(Invalid, match=r"promise\.made needs data\.due_at"):
+        list(sample.plugin.events(sample.delivery(json.dumps(body).encode())))
