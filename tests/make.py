@@ -6,6 +6,8 @@ admin.
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import count
+from random import Random
 
 from sqlmodel import Session
 
@@ -82,7 +84,9 @@ def team(session: Session, name: str, zone: str, moment: datetime, first_week: s
     return row
 
 
-def person(session: Session, handle: str, team: Team, role: str = "member", moment: datetime = NOON) -> Person:
+def person(
+    session: Session, handle: str, team: Team, role: str = "member", moment: datetime = NOON
+) -> Person:
     row = Person(
         name=handle.title(),
         handle=handle,
@@ -96,3 +100,17 @@ def person(session: Session, handle: str, team: Team, role: str = "member", mome
     session.add(row)
     session.flush()
     return row
+
+
+WORDS = """
+    after before counter parcel shirt family airport evening kettle battery invoice harbour cousin window ladder
+    garden charger ticket luggage breakfast mountain station keyboard umbrella violin printer bakery bicycle
+    called waited drove carried mended found listened explained laughed stayed promised wrapped checked brought
+""".split()  # noqa: SIM905
+_told = count()
+
+
+def a_story() -> str:
+    """A story of some 200 characters that no other call tells."""
+    words = Random(next(_told)).sample(WORDS, 25)
+    return f"They {' '.join(words)}, and the customer went home happy."

@@ -1,0 +1,196 @@
+"""Judging a story, and every way back: a lead undoes, the nominator withdraws, a nominee hides."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from flask_babel import gettext as _
+from sqlmodel import Session, col, select
+
+from leaderboard import fairness, people
+from leaderboard.database import beat, lock_names
+from leaderboard.ledger import is_closed, week_of
+from leaderboard.nominations.stories import (
+    credit,
+    held,
+    nominees_of,
+    now_known_as,
+    stars_or_told,
+    take_credit_back,
+)
+from leaderboard.nominations.telling import Told, weigh_again
+from leaderboard.plugin import Invalid
+from leaderboard.tables import Nomination, Nominee, Person, TeamLead
+
+MAX_REASON = 500
+MAX_DESK = 200
+"""A desk shows at most so many stories at a time, the oldest first."""
+
+# --- who judges ---------------------------------------------------------------------------------------------
+
+
+def judges(session: Session, nomination: Nomination) -> list[Person]:
+    """Who may judge it: a lead of its team who neither wrote it nor stars in it, else another lead, else an admin."""
+    barred = {person.id for _nominee, person in nominees_of(session, nomination)}
+    barred.add(now_known_as(session, session.get_one(Person, nomination.nominator_id)).id)
+    active = select(Person).where(col(Person.active), ~col(Person.bot), col(Person.id).not_in(barred))
+    leads = active.where(col(Person.role).in_(("lead", "admin")))
+    for eligible in (
+        leads.where(col(Person.id).in_(people.leads_of(session, nomination.team_id))),
+        leads.where(col(Person.id).in_(select(TeamLead.person_id))),
+        active.where(Person.role == "admin"),
+    ):
+        if found := list(session.exec(eligible.order_by(col(Person.name), col(Person.id)))):
+            return found
+    return []
+
+
+def may_judge(session: Session, person: Person, nomination: Nomination) -> bool:
+    """Whether this person is one of its judges."""
+    return person.role in ("lead", "admin") and any(
+        person.id == each.id for each in judges(session, nomination)
+    )
+
+
+def to_judge(session: Session, person: Person) -> list[Nomination]:
+    """The stories that wait for this person, the oldest first."""
+    waiting = select(Nomination).where(Nomination.state == "waiting").order_by(col(Nomination.nominated_at))
+    return _for_judge(session, person, session.exec(waiting).all())
+
+
+def judged(session: Session, person: Person, now: datetime, days: int = 14) -> list[Nomination]:
+    """The stories judged lately that this person may judge again, the newest judgement first."""
+    lately = (
+        select(Nomination)
+        .where(col(Nomination.state).in_(("accepted", "declined")))
+        .where(col(Nomination.judged_at) > now - timedelta(days=days))
+        .order_by(col(Nomination.judged_at).desc())
+    )
+    return _for_judge(session, person, session.exec(lately).all())
+
+
+def _for_judge(session: Session, person: Person, stories: Sequence[Nomination]) -> list[Nomination]:
+    found: list[Nomination] = []
+    for nomination in stories:
+        if may_judge(session, person, nomination):
+            found.append(nomination)
+        if len(found) == MAX_DESK:
+            break
+    return found
+
+
+# --- judging ------------------------------------------------------------------------------------------------
+
+
+def accept(session: Session, uid: str, by: Person, now: datetime) -> Nomination:
+    """Let the story count, from the time when it was told."""
+    nomination = _for_judgement(session, uid, by, "waiting")
+    nomination.state, nomination.reason = "accepted", None
+    nomination.judged_at, nomination.judged_by = now, by.id
+    session.add(nomination)
+    showing = [(nominee, who) for nominee, who in nominees_of(session, nomination) if not nominee.hidden_at]
+    credit(session, nomination, showing, now)
+    return nomination
+
+
+def decline(session: Session, uid: str, by: Person, reason: str, now: datetime) -> Nomination:
+    """Send the story back with a reason, which its nominator sees; it frees the nominator's allowance."""
+    nomination = _for_judgement(session, uid, by, "waiting")
+    reason = fairness.clean_text(reason, "reason", MAX_REASON)
+    if not reason:
+        raise Invalid(_("Say why, so that its nominator can mend it."), "reason")
+    nomination.state, nomination.reason = "declined", reason
+    nomination.judged_at, nomination.judged_by = now, by.id
+    session.add(nomination)
+    beat(session, nomination.id or 0)
+    return nomination
+
+
+def reopen(session: Session, uid: str, by: Person, now: datetime) -> Nomination:
+    """Undo a judgement: the story waits again, and what it earned is taken back.
+
+    A declined story gave its place in the allowance back, so what it earns is decided again.
+    """
+    lock = select(Nomination.nominator_id, Nomination.id).where(Nomination.uid == uid)
+    found = session.exec(lock).first()
+    if found is None:
+        raise LookupError(uid)
+    nominator = now_known_as(session, session.get_one(Person, found[0]))
+    lock_names(session, fairness.hold(session, nominator, []))
+    nomination = _for_judgement(session, uid, by, "accepted", "declined")
+    if nomination.state == "accepted":
+        take_credit_back(session, nomination, now)
+    else:
+        nominees = tuple(person for _nominee, person in nominees_of(session, nomination))
+        told = Told(
+            nominees, nomination.guideline, nomination.story, nomination.customer, nomination.happened_on
+        )
+        weigh_again(session, nomination, nominator, told)
+    nomination.state, nomination.reason = "waiting", None
+    nomination.judged_at = nomination.judged_by = None
+    session.add(nomination)
+    beat(session, nomination.id or 0)
+    return nomination
+
+
+def _for_judgement(session: Session, uid: str, by: Person, *states: str) -> Nomination:
+    nomination = held(session, uid)
+    if not may_judge(session, by, nomination):
+        raise PermissionError(
+            "nobody judges a story that they wrote or star in, or that waits for somebody else"
+        )
+    if nomination.state not in states:
+        raise Invalid(_("Somebody was quicker: this story is not where you saw it. Please look again."))
+    return nomination
+
+
+# --- withdrawing and hiding ---------------------------------------------------------------------------------
+
+
+def withdraw(session: Session, uid: str, by: Person, now: datetime) -> Nomination:
+    """Take one's own story back; what it earned is reversed. Twice is once."""
+    nomination = held(session, uid)
+    if now_known_as(session, session.get_one(Person, nomination.nominator_id)).id != by.id:
+        raise PermissionError("only its nominator withdraws a story")
+    if nomination.state == "withdrawn":
+        return nomination
+    if nomination.state == "accepted":
+        take_credit_back(session, nomination, now)
+    nomination.state, nomination.withdrawn_at = "withdrawn", now
+    session.add(nomination)
+    beat(session, nomination.id or 0)
+    return nomination
+
+
+def hide(session: Session, uid: str, by: Person, now: datetime) -> Nomination:
+    """Take one's own name and points off a story; it stays with the others in it. Twice is once."""
+    nomination, nominee = _mine(session, uid, by)
+    if nominee.hidden_at is None:
+        nominee.hidden_at = now
+        session.add(nominee)
+        take_credit_back(session, nomination, now, receiver=by)
+        beat(session, nomination.id or 0)
+    return nomination
+
+
+def show(session: Session, uid: str, by: Person, now: datetime) -> Nomination:
+    """Stand by a story again that one hid. Its points come back while the week it counted in is open.
+
+    After that they stay reversed: hiding and showing moves no points from one week to another.
+    """
+    nomination, nominee = _mine(session, uid, by)
+    if nominee.hidden_at is None:
+        return nomination
+    nominee.hidden_at = None
+    session.add(nominee)
+    if not is_closed(session, by.team_id, week_of(session, by.team_id, nomination.nominated_at)):
+        credit(session, nomination, [(nominee, by)], now)
+    beat(session, nomination.id or 0)
+    return nomination
+
+
+def _mine(session: Session, uid: str, by: Person) -> tuple[Nomination, Nominee]:
+    nomination = held(session, uid)
+    mine = [nominee for nominee, person in nominees_of(session, nomination) if person.id == by.id]
+    if nomination.state != "accepted" or not mine or not stars_or_told(session, nomination, by):
+        raise PermissionError("only somebody in an accepted story hides or shows it")
+    return nomination, mine[0]

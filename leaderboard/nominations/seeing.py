@@ -1,0 +1,57 @@
+"""Whose eyes a story is for."""
+
+from sqlalchemy import ColumnElement, and_, exists, or_
+from sqlmodel import Session, col, select
+
+from leaderboard.nominations.judging import may_judge
+from leaderboard.nominations.stories import now_known_as
+from leaderboard.tables import Nomination, Nominee, Person
+
+
+def find(session: Session, uid: str, viewer: Person) -> Nomination:
+    """The story that has this public id. LookupError where there is none, or none that this person may see."""
+    row = session.exec(select(Nomination).where(Nomination.uid == uid)).first()
+    if row is None or not may_see(session, viewer, row):
+        raise LookupError(uid)
+    return row
+
+
+def may_see(session: Session, viewer: Person, nomination: Nomination) -> bool:
+    """Whether this person may open the story: its teller always; an accepted one also those it is about, and whom they let see.
+
+    Who may judge it sees all but what was withdrawn.
+    """
+    if viewer.id == now_known_as(session, session.get_one(Person, nomination.nominator_id)).id:
+        return True
+    if nomination.state == "accepted":
+        seen = select(Nomination.id).where(
+            Nomination.id == nomination.id, or_(shown_to(viewer), about(viewer))
+        )
+        if session.exec(seen).first() is not None:
+            return True
+    return nomination.state != "withdrawn" and may_judge(session, viewer, nomination)
+
+
+def shown_to(viewer: Person) -> ColumnElement[bool]:
+    """The accepted stories for this person's eyes: somebody in it shows it, and nobody in it keeps to their team or themselves.
+
+    One's own stories, told or about oneself, are always for one's own eyes.
+    """
+    who = select(Nominee.person_id).where(
+        Nominee.nomination_id == col(Nomination.id), col(Nominee.hidden_at).is_(None)
+    )
+    keeps_away = or_(
+        col(Person.visibility) == "off",
+        and_(col(Person.visibility) == "team", col(Person.team_id) != viewer.team_id),
+    )
+    shy = who.join(Person, col(Person.id) == Nominee.person_id).where(keeps_away)
+    own = or_(col(Nomination.nominator_id) == viewer.id, about(viewer))
+    return and_(col(Nomination.state) == "accepted", exists(who), or_(own, ~exists(shy)))
+
+
+def about(person: Person) -> ColumnElement[bool]:
+    """The stories about this person."""
+    named = select(Nominee.person_id).where(
+        Nominee.nomination_id == col(Nomination.id), Nominee.person_id == person.id
+    )
+    return exists(named)
