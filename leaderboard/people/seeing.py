@@ -1,0 +1,59 @@
+"""Who is shown how, and to whom: each person's visibility, kept in one place."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, and_, or_
+from sqlmodel import Session, col, select
+
+from leaderboard.people.finding import leads
+from leaderboard.tables import Person
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A person as one viewer sees them on a board: behind an alias there is no handle, so no way to their page."""
+
+    name: str
+    handle: str | None = None
+
+
+def by_id(session: Session, ids: Iterable[int]) -> dict[int, Person]:
+    """People by id."""
+    wanted = set(ids)
+    if not wanted:
+        return {}
+    return {
+        person.id or 0: person for person in session.exec(select(Person).where(col(Person.id).in_(wanted)))
+    }
+
+
+def shown(person: Person, viewer: Person) -> Shown:
+    """How a board names this person to the viewer. Oneself is always shown by name."""
+    if person.visibility == "alias" and person.id != viewer.id:
+        return Shown(person.alias or "?")
+    return Shown(person.name, person.handle)
+
+
+def sees_points(session: Session, viewer: Person, person: Person) -> bool:
+    """Whether this viewer may see where the person's points come from.
+
+    Oneself, one's leads and admins always; colleagues unless the person keeps to an alias, to their team, or to themselves.
+    """
+    return (
+        viewer.id == person.id
+        or person.visibility == "on"
+        or (person.visibility == "team" and viewer.team_id == person.team_id)
+        or sees_evidence(session, viewer, person)
+    )
+
+
+def sees_evidence(session: Session, viewer: Person, person: Person) -> bool:
+    """Whether this viewer may read all that is kept with the person's points (customers, tickets): oneself, leads, admins."""
+    return viewer.id == person.id or viewer.role == "admin" or leads(session, viewer, person.team_id)
+
+
+def open_to(viewer: Person) -> ColumnElement[bool]:
+    """The people whose thanks this viewer may read: oneself, and who keeps neither to their team nor to themselves."""
+    same_team = and_(col(Person.visibility) == "team", col(Person.team_id) == viewer.team_id)
+    return or_(col(Person.id) == viewer.id, col(Person.visibility).in_(("on", "alias")), same_team)
