@@ -55,7 +55,7 @@ def fetch_json(http: httpx.Client, url: str, *, method: str = "GET", **request: 
     except httpx.DecodingError:
         raise Invalid(f"{host} answered with something that cannot be unpacked") from None
     except httpx.TransportError as error:
-        raise TryLater(f"{host} cannot be reached or broke off ({type(error).__name__})") from None
+        raise TryLater(f"{host} cannot be reached or broke off: {error or type(error).__name__}") from None
     if not bytes(body).strip() or bytes(body).lstrip()[:1] not in b"{[":
         kind = headers.get("content-type", "no content type").split(";")[0][:40]
         raise Invalid(
@@ -84,7 +84,8 @@ def _refuse_status(response: httpx.Response, host: str) -> None:
 
 def _wait(headers: Mapping[str, str]) -> float:
     """Seconds until the next try: Retry-After (seconds or a date), at least 1, at most an hour; a minute when it is unclear."""
-    said = headers.get("retry-after") or headers.get("x-ratelimit-retry-after", "")  # the latter is Help Scout's
+    # The second name is Help Scout's
+    said = headers.get("retry-after") or headers.get("x-ratelimit-retry-after", "")
     if re.fullmatch(r"[0-9]{1,9}", said):
         return float(min(max(int(said), 1), MAX_WAIT))
     try:

@@ -43,7 +43,11 @@ def bodies() -> list[Body]:
     """The J corpus."""
     found = []
     for form in json.loads((HERE / "json.json").read_text()):
-        content = bytes.fromhex(form["hex"]) if "hex" in form else _written(form).encode(form.get("encoding", "utf-8"))
+        content = (
+            bytes.fromhex(form["hex"])
+            if "hex" in form
+            else _written(form).encode(form.get("encoding", "utf-8"))
+        )
         if "cut" in form:
             content = content[: len(content) * form["cut"] // 100]
         found.append(Body(form["name"], content, form["accepted"]))
@@ -57,4 +61,7 @@ def texts() -> dict[str, str]:
 
 def times() -> list[Time]:
     """The D corpus."""
-    return [Time(form["name"], form["value"], form["utc"]) for form in json.loads((HERE / "time.json").read_text())]
+    return [
+        Time(form["name"], form["value"], form["utc"])
+        for form in json.loads((HERE / "time.json").read_text())
+    ]
