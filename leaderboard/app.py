@@ -6,7 +6,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from leaderboard import weeks
 from leaderboard.config import Config, folder
 from leaderboard.database import Database
-from leaderboard.web import access, errors, pages, sign_in
+from leaderboard.web import access, errors, home, pages, people, sign_in
 from leaderboard.weeks import Clock
 
 MAX_FORM = 64 * 1024
@@ -42,3 +42,5 @@ def create_app(config: Config, database: Database | None = None, clock: Clock = 
 
 def register(app: Flask) -> None:
     """Every group of pages, in the order of the navigation."""
+    app.register_blueprint(home.blueprint)
+    app.register_blueprint(people.blueprint)

@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import Babel, format_date, format_datetime, get_locale
 
 from leaderboard import people
-from leaderboard.guidelines import BY_SLUG
+from leaderboard.guidelines import BY_SLUG, N_
 from leaderboard.tables import Person
 from leaderboard.web import access, config, db
 
@@ -22,6 +22,17 @@ blueprint = Blueprint("pages", __name__)
 STATIC = Path(__file__).parent / "static"
 TRANSLATIONS = Path(__file__).parent.parent / "translations"
 THEMES = ("light", "dark")
+KIND_NAMES = {
+    "story.accepted": N_("A colleague's story"),
+    "story.cosigned": N_("A colleague saw it too"),
+    "thanks.received": N_("A customer's thanks"),
+    "rating.good": N_("A good rating"),
+    "rating.recovered": N_("An unhappy customer won back"),
+    "promise.kept": N_("A promise kept"),
+    "help.given": N_("Help on a colleague's ticket"),
+    "knowledge.shared": N_("Knowledge shared"),
+}
+"""What earns points, as people read it."""
 YEAR = 365 * 24 * 3600
 """Seconds."""
 TINTS = 8
@@ -44,9 +55,14 @@ def install(app: Flask) -> None:
         short_moment=short_moment,
         long_moment=long_moment,
         long_day=long_day,
+        short_day=short_day,
     )
     app.jinja_env.globals.update(
-        asset=asset, guidelines=BY_SLUG, page_language=page_language, page_direction=page_direction
+        asset=asset,
+        guidelines=BY_SLUG,
+        kind_names=KIND_NAMES,
+        page_language=page_language,
+        page_direction=page_direction,
     )
     app.context_processor(viewer_and_theme)
     app.after_request(guard)
@@ -54,9 +70,14 @@ def install(app: Flask) -> None:
 
 def viewer_and_theme() -> dict[str, Any]:
     """`viewer`: the signed-in person or None. `theme`: light, dark, or "" for what the device prefers."""
+    return {"viewer": viewer(), "theme": theme()}
+
+
+def theme() -> str:
+    """How this browser wants pages to look, else the person; "" leaves it to the device."""
     person = viewer()
-    theme = request.cookies.get("theme") or (person.theme if person else "") or ""
-    return {"viewer": person, "theme": theme if theme in THEMES else ""}
+    chosen = request.cookies.get("theme") or (person.theme if person else None)
+    return chosen if chosen in THEMES else ""
 
 
 def viewer() -> Person | None:
@@ -93,16 +114,16 @@ def zone() -> str:
 @access.public
 def appearance() -> ResponseReturnValue:
     """Light, dark or as the device: kept in a cookie of this browser, and on the person for the next one."""
-    theme = request.form.get("theme", "")
-    theme = theme if theme in THEMES else ""
+    chosen = request.form.get("theme", "")
+    chosen = chosen if chosen in THEMES else ""
     if person := viewer():
         with db().writing() as session:
-            people.choose_theme(session, person.id or 0, theme or None)
+            people.choose_theme(session, person.id or 0, chosen or None)
     back = request.form.get("back", "/")
     response = make_response(redirect(back if access.is_our_page(back) else "/", 303))
-    if theme:
+    if chosen:
         response.set_cookie(
-            "theme", theme, max_age=YEAR, samesite="Lax", secure=request.is_secure, httponly=True
+            "theme", chosen, max_age=YEAR, samesite="Lax", secure=request.is_secure, httponly=True
         )
     else:
         response.delete_cookie("theme", samesite="Lax", secure=request.is_secure, httponly=True)
@@ -180,6 +201,11 @@ def long_moment(moment: datetime) -> str:
 def long_day(day: date) -> str:
     """As "Fri, 20 Nov 2026"."""
     return str(format_date(day, _pattern("yMMMEd")))
+
+
+def short_day(day: date) -> str:
+    """As "20 Nov"."""
+    return str(format_date(day, _pattern("MMMd")))
 
 
 def _pattern(skeleton: str) -> str:

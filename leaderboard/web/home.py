@@ -1,0 +1,272 @@
+"""The home page: stories first, then customers' thanks, then the top few and one's own neighbours."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask import Blueprint, Response, make_response, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_wtf.csrf import generate_csrf
+from sqlmodel import Session
+
+from leaderboard import __version__, ledger, nominations, people, standings, thanks
+from leaderboard.database import pulse
+from leaderboard.guidelines import BY_SLUG
+from leaderboard.people import Shown
+from leaderboard.tables import COMPANY, EVERY, Person, Team
+from leaderboard.web import access, db, now
+from leaderboard.web.export import csv_file
+from leaderboard.web.pages import page_language, theme
+from leaderboard.weeks import Week, period_before, periods
+
+blueprint = Blueprint("home", __name__)
+
+PERIODS = ("week", "month", "quarter", "year")
+TOP = 5
+"""Ranks that the board shows from its top."""
+MOST = 12
+"""Rows at its top, where many share a rank."""
+EACH = 2
+"""Neighbours above and below."""
+STORIES = 5
+THANKS = 4
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which board the viewer asked for: one of PERIODS, a guideline's slug or "", a team or None for the company."""
+
+    period: str
+    guideline: str
+    team: Team | None
+
+
+@dataclass(frozen=True)
+class Today:
+    """The moment in the viewer's team: its day and week by the team's clocks."""
+
+    moment: datetime
+    day: date
+    week: Week
+    week_began_at: datetime
+    team: Team
+
+    def period(self, kind: str) -> str:
+        """The period that it is: "2026-W47", "2026-11", "2026-Q4" or "2026"."""
+        return periods(self.week, self.day)[PERIODS.index(kind)]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A row of the board. `movement` is how many places were won since the period before, None for who is new to it."""
+
+    rank: int
+    person: Shown
+    points: int
+    movement: int | None
+
+
+@dataclass(frozen=True)
+class Board:
+    """The top few and the viewer's neighbours; `cut` says that more people share the last place shown."""
+
+    top: list[Place]
+    neighbours: list[Place]
+    mine: int
+    cut: bool
+
+
+@blueprint.get("/")
+def home() -> ResponseReturnValue:
+    """Stories, thanks and the board; 304 while nothing of it has changed."""
+    viewer, moment = access.me(), now()
+    with db().reading() as db_session:
+        today = today_of(db_session, viewer, moment)
+        version = version_of(db_session, viewer, today)
+        if not session.get("_flashes") and request.if_none_match.contains_weak(version):
+            return unchanged(version)
+        asked = asked_for(db_session)
+        shown = board_context(db_session, viewer, asked, today)
+        stories = nominations.wall(db_session, viewer, moment, limit=STORIES).stories
+        said = thanks.said(db_session, viewer, limit=THANKS)
+    page = render_template(
+        "home.html",
+        **shown,
+        week=today.week,
+        stories=stories,
+        thanks=said,
+        is_this_week=bool(stories) and stories[0].told_at >= today.week_began_at,
+        version=f'W/"{version}"',
+        live_url=live_url(asked, stories[0].id if stories else ""),
+    )
+    return fresh(make_response(page), version)
+
+
+@blueprint.get("/board")
+def board() -> ResponseReturnValue:
+    """The board alone, for a page that is open; it also says when there is a story which that page has not seen."""
+    viewer, moment = access.me(), now()
+    with db().reading() as db_session:
+        today = today_of(db_session, viewer, moment)
+        version = version_of(db_session, viewer, today)
+        if request.if_none_match.contains_weak(version):
+            return unchanged(version)
+        asked = asked_for(db_session)
+        shown = board_context(db_session, viewer, asked, today)
+        stories = nominations.wall(db_session, viewer, moment, limit=1).stories
+    seen = request.args.get("seen", "")
+    part = render_template(
+        "_news.html",
+        **shown,
+        newest=stories[0] if stories and stories[0].id != seen else None,
+        version=f'W/"{version}"',
+        live_url=live_url(asked, seen),
+    )
+    return fresh(make_response(part), version)
+
+
+@blueprint.get("/board.csv")
+def board_csv() -> ResponseReturnValue:
+    """The board as the page shows it, as a file."""
+    viewer, moment = access.me(), now()
+    with db().reading() as db_session:
+        asked = asked_for(db_session)
+        today = today_of(db_session, viewer, moment)
+        found = board_of(db_session, viewer, asked, today)
+    places = {place.person: place for place in [*found.top, *found.neighbours]} if found else {}
+    rows = [(place.rank, place.person.name, place.points) for place in places.values()]
+    return csv_file(f"board-{today.period(asked.period)}", (_("Rank"), _("Person"), _("Points")), rows)
+
+
+def asked_for(db_session: Session) -> Asked:
+    """What the address asks for; what it does not know is left out."""
+    period, guideline = request.args.get("period", ""), request.args.get("guideline", "")
+    slug = request.args.get("team", "")
+    team = next((team for team in people.teams(db_session) if team.slug == slug), None)
+    return Asked(
+        period if period in PERIODS else PERIODS[0], guideline if guideline in BY_SLUG else EVERY, team
+    )
+
+
+def today_of(db_session: Session, viewer: Person, moment: datetime) -> Today:
+    """What the calendar of the viewer's team says."""
+    team = db_session.get_one(Team, viewer.team_id)
+    zones = people.zones(team)
+    week = zones.week_of(moment)
+    day = moment.astimezone(ZoneInfo(zones.of(week))).date()
+    return Today(moment, day, week, zones.begins_at(week), team)
+
+
+def board_of(db_session: Session, viewer: Person, asked: Asked, today: Today) -> Board | None:
+    """The board as this viewer may see it; None where the team that was asked for, or their own, shows none."""
+    if not (asked.team or today.team).board:
+        return None
+    moment, period = today.moment, today.period(asked.period)
+    newcomer_days = ledger.rules_of(db_session, today.week).fair_play.newcomer_days
+    inside = asked.team is not None and asked.team.id == viewer.team_id
+    asked_board = standings.Board(
+        period, asked.team.id or 0 if asked.team else COMPANY, asked.guideline, inside
+    )
+    head = standings.top(db_session, asked_board, moment, MOST + 1, newcomer_days=newcomer_days)
+    top = [standing for standing in head if standing.rank <= TOP][:MOST]
+    me = viewer.id or 0
+    near = standings.around(db_session, asked_board, me, moment, EACH, newcomer_days)
+    mine = next((standing.points for standing in near if standing.person_id == me), 0)
+    if any(standing.person_id == me for standing in top):
+        near = []
+    in_top = {standing.person_id for standing in top}
+    near = [standing for standing in near if standing.person_id not in in_top]
+    moved = standings.movement(
+        db_session, asked_board, [*top, *near], period_before(period), moment, newcomer_days
+    )
+    who = people.by_id(db_session, [standing.person_id for standing in moved])
+    places = [place_of(standing, people.shown(who[standing.person_id], viewer)) for standing in moved]
+    return Board(
+        top=places[: len(top)],
+        neighbours=places[len(top) :],
+        mine=mine,
+        cut=len(head) > len(top) and bool(top) and head[len(top)].rank == top[-1].rank,
+    )
+
+
+def place_of(standing: standings.Standing, person: Shown) -> Place:
+    """A standing with its person and its movement."""
+    moved = None if standing.before is None else standing.before - standing.rank
+    return Place(standing.rank, person, standing.points, moved)
+
+
+def board_context(db_session: Session, viewer: Person, asked: Asked, today: Today) -> dict[str, object]:
+    """All that _board.html needs but its version and its address."""
+    labels = {"week": _("Week"), "month": _("Month"), "quarter": _("Quarter"), "year": _("Year")}
+    before = {
+        "week": _("last week"),
+        "month": _("last month"),
+        "quarter": _("last quarter"),
+        "year": _("last year"),
+    }
+    guidelines = [(guideline.slug, _(guideline.name)) for guideline in BY_SLUG.values()]
+    teams = [(team.slug, team.name) for team in people.teams(db_session)]
+    return {
+        "board": board_of(db_session, viewer, asked, today),
+        "asked": asked,
+        "before": before[asked.period],
+        "tabs": [
+            (label, url_for(".home", **arguments(asked, period)), period == asked.period)
+            for period, label in labels.items()
+        ],
+        "guideline_options": [("", _("All five")), *guidelines],
+        "team_options": [("", _("All teams")), *teams],
+        "csv_url": url_for(".board_csv", **arguments(asked, asked.period)),
+    }
+
+
+def arguments(asked: Asked, period: str) -> dict[str, Any]:
+    """The query that asks for the same board in another period, shortest form."""
+    full = {
+        "period": "" if period == PERIODS[0] else period,
+        "guideline": asked.guideline,
+        "team": asked.team.slug if asked.team else "",
+    }
+    return {name: value for name, value in full.items() if value}
+
+
+def live_url(asked: Asked, seen: str) -> str:
+    """Where an open page asks for its news."""
+    return url_for(".board", **arguments(asked, asked.period), seen=seen or None)
+
+
+def version_of(db_session: Session, viewer: Person, today: Today) -> str:
+    """Changes whenever what this viewer sees may have changed: data, person, day, language, look, program, session."""
+    generate_csrf()  # what makes a form's token valid is part of the session from now on
+    seen: Sequence[object] = (
+        pulse(db_session),
+        viewer.id,
+        viewer.changed_at,
+        viewer.role,
+        viewer.team_id,
+        today.day,
+        today.moment.date(),
+        [request.args.get(name) for name in ("period", "guideline", "team")],
+        page_language(),
+        theme(),
+        session.get("csrf_token"),
+        __version__,
+    )
+    return hashlib.sha256(repr(seen).encode()).hexdigest()[:24]
+
+
+def fresh(response: Response, version: str) -> Response:
+    """An answer that the browser may keep, and asks about before it shows it again."""
+    response.set_etag(version, weak=True)
+    response.headers["Cache-Control"] = "private, no-cache"
+    response.vary.add("Cookie")
+    return response
+
+
+def unchanged(version: str) -> Response:
+    """304: what the browser has is what we would send."""
+    return fresh(Response(status=304), version)

@@ -1,0 +1,207 @@
+"""/people and /people/<handle>: who is here, their stories and thanks, and where their points come from."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask import Blueprint, abort, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from sqlmodel import Session
+
+from leaderboard import nominations, people, standings, thanks
+from leaderboard.config import OWN_SOURCE
+from leaderboard.points import WHY
+from leaderboard.tables import Person, Team
+from leaderboard.web import access, config, db, now
+from leaderboard.web.charts import column_chart
+from leaderboard.web.export import csv_file
+from leaderboard.web.pages import KIND_NAMES, iso
+from leaderboard.weeks import Week, periods
+
+blueprint = Blueprint("people", __name__)
+
+PAGE = 60
+EVERYBODY = 1_000_000
+STORIES = 5
+THANKS = 5
+ENTRIES = 25
+WEEKS = 12
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the ledger as this viewer may read it: `text`, `customer` and an outside `url` are not for everybody."""
+
+    id: int
+    at: datetime
+    kind: str
+    points: int
+    full_points: int
+    why: str
+    week: str
+    late: bool
+    guideline: str
+    source: str
+    rules_version: int
+    reverses: bool
+    giver: Person | None
+    customer: str | None
+    text: str | None
+    url: str | None
+
+
+@blueprint.get("/people")
+def directory() -> ResponseReturnValue:
+    """Everybody by name, found by a few letters or by team."""
+    name, team = request.args.get("name", ""), number("team")
+    with db().reading() as session:
+        found = people.directory(session, name, team, number("after"), PAGE + 1)
+        teams = people.teams(session)
+    chosen: dict[str, Any] = {"name": name or None, "team": team}
+    return render_template(
+        "people.html",
+        people=found[:PAGE],
+        name=name,
+        team=str(team or ""),
+        team_options=[("", _("All teams")), *((str(one.id), one.name) for one in teams)],
+        next_url=url_for(".directory", **chosen, after=found[PAGE - 1][0].id) if len(found) > PAGE else None,
+        csv_url=url_for(".directory_csv", **chosen),
+    )
+
+
+@blueprint.get("/people.csv")
+def directory_csv() -> ResponseReturnValue:
+    """The same people as a file."""
+    with db().reading() as session:
+        found = people.directory(session, request.args.get("name", ""), number("team"), limit=EVERYBODY)
+    rows = [(person.name, person.handle, team.name) for person, team in found]
+    return csv_file("people", (_("Name"), _("Handle"), _("Team")), rows)
+
+
+@blueprint.get("/people/<handle>")
+def person(handle: str) -> ResponseReturnValue:
+    """A person's stories, thanks and points, as far as they let this viewer see them."""
+    viewer, moment = access.me(), now()
+    with db().reading() as session:
+        found = people.find(session, handle)
+        if found is None:
+            abort(404)
+        if found.handle != handle:
+            return redirect(url_for(".person", handle=found.handle), 301)
+        wall = nominations.wall(session, viewer, moment, person_id=found.id, limit=STORIES)
+        said = thanks.said(session, viewer, person_id=found.id, limit=THANKS)
+        sees_points = people.sees_points(session, viewer, found)
+        points = points_of(session, viewer, found, moment) if sees_points else {}
+        team = session.get_one(Team, found.team_id)
+    return render_template(
+        "person.html",
+        person=found,
+        team=team,
+        is_me=found.id == viewer.id,
+        stories=wall.stories,
+        more_stories=wall.next is not None,
+        thanks=said,
+        sees_points=sees_points,
+        **points,
+    )
+
+
+@blueprint.get("/people/<handle>/points.csv")
+def points_csv(handle: str) -> ResponseReturnValue:
+    """Every entry that the page explains, as a file."""
+    viewer = access.me()
+    with db().reading() as session:
+        found = people.find(session, handle)
+        if found is None or not people.sees_points(session, viewer, found):
+            abort(404)
+        entries = explained(session, viewer, found, None, EVERYBODY)
+    header = (
+        _("When"), _("What for"), _("Guideline"), _("Points"), _("In full"), _("Counted as"), _("Week"), _("Source"),
+        _("From"), _("Customer"), _("Words"),
+    )  # fmt: skip
+    rows = [
+        (
+            iso(entry.at), KIND_NAMES[entry.kind], entry.guideline, entry.points, entry.full_points, entry.why,
+            entry.week, entry.source, entry.giver.name if entry.giver else None, entry.customer, entry.text,
+        )
+        for entry in entries
+    ]  # fmt: skip
+    return csv_file(f"points-{found.handle}", header, rows)
+
+
+def points_of(session: Session, viewer: Person, person: Person, moment: datetime) -> dict[str, Any]:
+    """What the page says about points: figures, the last weeks as a chart and a table, and the entries."""
+    zones = people.zones(session.get_one(Team, person.team_id))
+    week = zones.week_of(moment)
+    day = moment.astimezone(ZoneInfo(zones.of(week))).date()
+    last_weeks = [week - back for back in reversed(range(WEEKS))]
+    person_id = person.id or 0
+    history = standings.history(session, person_id, [str(one) for one in last_weeks])
+    weekly = [(one, history[str(one)].get("", 0)) for one in last_weeks]
+    this_week, month, _quarter, year = (
+        standings.total(session, person_id, period) for period in periods(week, day)
+    )
+    entries = explained(session, viewer, person, number("before"), ENTRIES + 1)
+    more = len(entries) > ENTRIES
+    return {
+        "figures": {"week": this_week, "month": month, "year": year},
+        "weekly": weekly,
+        "chart": column_chart([(f"{one.number}", points) for one, points in weekly], 400, 200),
+        "entries": entries[:ENTRIES],
+        "next_url": url_for(".person", handle=person.handle, before=entries[ENTRIES - 1].id, _anchor="points")
+        if more
+        else None,
+        "csv_url": url_for(".points_csv", handle=person.handle),
+    }
+
+
+def explained(
+    session: Session, viewer: Person, person: Person, before: int | None, limit: int
+) -> list[Entry]:
+    """The person's ledger, the newest first, each line with as much of its evidence as this viewer may read."""
+    lines = standings.explain(session, person.id or 0, before=before, limit=limit)
+    givers = people.by_id(session, [line.giver_id for line in lines if line.giver_id is not None])
+    trusted = people.sees_evidence(session, viewer, person)
+    return [_entry(line, givers.get(line.giver_id or 0), trusted) for line in lines]
+
+
+def _entry(line: standings.Line, giver: Person | None, trusted: bool) -> Entry:
+    url = line.evidence.get("url")
+    return Entry(
+        id=line.id,
+        at=line.at,
+        kind=line.kind,
+        points=line.points,
+        full_points=line.full_points,
+        why=_(WHY[line.why]),
+        week=line.week,
+        late=line.late,
+        guideline=line.guideline,
+        source=source_name(line.source),
+        rules_version=line.rules_version,
+        reverses=line.reverses_id is not None,
+        giver=giver,
+        customer=line.customer if trusted else None,
+        text=line.evidence.get("text") if trusted else None,
+        url=url if url and (trusted or url.startswith("/")) else None,
+    )
+
+
+def source_name(source: str) -> str:
+    """A source as people know it: "Zendesk"; our own facts come from Extra Mile."""
+    if source == OWN_SOURCE:
+        return str(_("Extra Mile"))
+    plugin = config().plugins.get(source)
+    return plugin.title if plugin and plugin.title else source
+
+
+def number(name: str) -> int | None:
+    """A whole number from the address; None for anything else, and for what no database could hold."""
+    text = request.args.get(name, "")
+    return int(text) if re.fullmatch(r"[0-9]{1,15}", text) else None
+
+
+__all__ = ["Entry", "Week", "blueprint", "explained", "source_name"]
