@@ -81,3 +81,68 @@ OF_KIND = {
     "help.given": "team-player",
     "knowledge.shared": "team-player",
 }
+
+HUDDLES = (
+    Prompt(
+        N_("Never judge by the shoes"),
+        N_("Who surprised you this week, because at first sight you expected somebody else?"),
+    ),
+    Prompt(
+        N_("The shop down the street"),
+        N_("When did sending a customer elsewhere serve them better than what we had? What did they say?"),
+    ),
+    Prompt(
+        N_("Yes, we can"),
+        N_("Say yes first, then work out how. Which request this week deserved a yes and got a maybe?"),
+    ),
+    Prompt(
+        N_("The challenge we can work through"),
+        N_("Which words did you choose instead of “your problem is”? Try one on your neighbour now."),
+    ),
+    Prompt(
+        N_("Take it to the one who may"),
+        N_(
+            "If you may not decide, who may? Name them, and tell the customer when they will hear. Where was that hard?"
+        ),
+    ),
+    Prompt(
+        N_("Finish with this customer first"),
+        N_(
+            "Attention is the gift. What pulled you away from somebody this week, and what would have kept you?"
+        ),
+    ),
+    Prompt(
+        N_("A complaint is a gift"),
+        N_(
+            "It is a road map of what to mend. Which one shall we mend, and who tells the customer that we did?"
+        ),
+    ),
+    Prompt(
+        N_("Promise what you can keep"),
+        N_("What, by when, who calls, and when. Which of the four did a promise of this week leave open?"),
+    ),
+    Prompt(
+        N_("By name"),
+        N_("Whom did we greet by name, and what did we remember about them from the last time?"),
+    ),
+    Prompt(
+        N_("Cross the aisle"),
+        N_("Who outside our team made our work succeed, and whom could we help next week unasked?"),
+    ),
+    Prompt(
+        N_("Know it, share it"),
+        N_(
+            "What did you learn this week that would have saved a colleague an hour? Write it down where they look."
+        ),
+    ),
+    Prompt(
+        N_("Thank them last"),
+        N_("How did your last conversation end? A thank-you costs a sentence; which one felt true?"),
+    ),
+)
+"""One for each week's page and announcement, to talk over in the team together with a true story of the week."""
+
+
+def huddle_of(number: int) -> Prompt:
+    """The card that a week carries; any number has one."""
+    return HUDDLES[number % len(HUDDLES)]

@@ -1,0 +1,316 @@
+"""What the pages of a week show: frozen numbers and words, later corrections beside them, and the whole company."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from leaderboard.guidelines import Prompt, huddle_of
+from leaderboard.nominations.seeing import shown_to
+from leaderboard.people import Shown, shown, teams, zones
+from leaderboard.recognition.announcing import standing_winners
+from leaderboard.recognition.drafting import EVERYBODY
+from leaderboard.standings import Board, top
+from leaderboard.tables import (
+    EVERY,
+    ClosedWeek,
+    Nomination,
+    Person,
+    PointsEntry,
+    Recognition,
+    Team,
+)
+from leaderboard.weeks import Week
+
+FEW = 10
+"""How many places a week's page shows; there is no tail."""
+
+
+@dataclass(frozen=True)
+class Winner:
+    """A winner as one viewer sees them. `story` is its public id where the viewer may read it."""
+
+    id: int
+    category: str
+    person: Shown
+    uid: str
+    points: int
+    witnesses: int
+    reason: str
+    words: str
+    story: str | None
+    drafted: bool
+    dropped_reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """A line of a frozen board."""
+
+    rank: int
+    person: Shown
+    points: int
+
+
+@dataclass(frozen=True)
+class Told:
+    """A story of the week, as it began then."""
+
+    id: str
+    guideline: str
+    people: tuple[str, ...]
+    teller: str
+    text: str
+    cosigns: int
+
+
+@dataclass(frozen=True)
+class Correction:
+    """A line of the ledger that touched the week after it was closed."""
+
+    at: datetime
+    person: Shown
+    points: int
+    kind: str
+    guideline: str
+    why: str
+    taken_back: bool
+
+
+@dataclass(frozen=True)
+class WeekPage:
+    """A team's closed week as it was."""
+
+    team: Team
+    week: Week
+    closed: ClosedWeek
+    winners: tuple[Winner, ...]
+    places: tuple[Place, ...]
+    stories: tuple[Told, ...]
+    """Without those that were withdrawn or hidden since, or are not for this viewer."""
+    stories_kept_back: int
+    corrections: tuple[Correction, ...]
+    huddle: Prompt
+    points: int
+    facts: dict[str, int]
+
+
+@dataclass(frozen=True)
+class TeamWeek:
+    """How far a team is with a week: closed and announced, closed, or still open (`closed` is None)."""
+
+    team: Team
+    week: Week
+    closed: ClosedWeek | None
+    winners: tuple[Winner, ...] = ()
+
+
+def closed_week(session: Session, team_id: int, week: Week) -> ClosedWeek | None:
+    """The row of this team's closed week."""
+    return session.exec(
+        select(ClosedWeek).where(ClosedWeek.team_id == team_id, ClosedWeek.week == str(week))
+    ).first()
+
+
+def winners(
+    session: Session, closed: ClosedWeek, viewer: Person, *, dropped: bool = False
+) -> tuple[Winner, ...]:
+    """The week's winners as this person sees them, by category; or those that were taken out."""
+    if dropped:
+        pairs: Iterable[tuple[Recognition, Person]] = session.exec(
+            select(Recognition, Person)
+            .join(Person, col(Person.id) == Recognition.person_id)
+            .where(Recognition.closed_week_id == closed.id, col(Recognition.dropped_at).is_not(None))
+            .order_by(col(Recognition.dropped_at))
+        )
+    else:
+        pairs = standing_winners(session, closed)
+    pairs = list(pairs)
+    stories = _readable(session, viewer, {row.nomination_id for row, _whose in pairs if row.nomination_id})
+    return tuple(
+        Winner(
+            id=row.id or 0,
+            category=row.category,
+            person=_shown(whose, viewer),
+            uid=whose.uid,
+            points=row.points,
+            witnesses=row.witnesses,
+            reason=row.reason,
+            words=row.words,
+            story=stories.get(row.nomination_id or 0),
+            drafted=row.drafted,
+            dropped_reason=row.dropped_reason,
+        )
+        for row, whose in pairs
+    )
+
+
+def page_of_team(session: Session, team: Team, week: Week, viewer: Person) -> WeekPage | None:
+    """The frozen page; None while the week is open."""
+    closed = closed_week(session, team.id or 0, week)
+    if closed is None:
+        return None
+    numbers = closed.numbers
+    stories = _stories(session, numbers["stories"], viewer)
+    return WeekPage(
+        team=team,
+        week=week,
+        closed=closed,
+        winners=winners(session, closed, viewer),
+        places=_places(session, numbers["standings"][EVERY][:FEW], viewer),
+        stories=stories,
+        stories_kept_back=len(numbers["stories"]) - len(stories),
+        corrections=corrections(session, closed, viewer),
+        huddle=huddle_of(closed.huddle),
+        points=numbers["points"],
+        facts=numbers["facts"],
+    )
+
+
+def page_of_company(
+    session: Session, week: Week, viewer: Person, now: datetime
+) -> tuple[list[TeamWeek], tuple[Place, ...], bool]:
+    """Every team's week, the company's board, and whether that is still provisional.
+
+    The board adds the frozen standings of the teams that closed the week to the running ones of those that did not.
+    """
+    closed = {
+        row.team_id: row for row in session.exec(select(ClosedWeek).where(ClosedWeek.week == str(week)))
+    }
+    teams_here = [team for team in teams(session) if team.first_week <= str(week)]
+    parts, points, names = [], Counter[str](), {}
+    for team in teams_here:
+        row = closed.get(team.id or 0)
+        seen = winners(session, row, viewer) if row and row.announced_at else ()
+        parts.append(TeamWeek(team, week, row, seen))
+        if row is not None:
+            lines = [
+                (line["person"], line["name"], line["points"]) for line in row.numbers["standings"][EVERY]
+            ]
+        else:
+            lines = _running(session, team, week, now)
+        for uid, name, number in lines:
+            points[uid] += number
+            names[uid] = name
+    ranked = [
+        {
+            "rank": 1 + sum(other > number for other in points.values()),
+            "person": uid,
+            "name": names[uid],
+            "points": number,
+        }
+        for uid, number in points.most_common(FEW)
+    ]
+    return parts, _places(session, ranked, viewer), any(part.closed is None for part in parts)
+
+
+def recent(
+    session: Session, viewer: Person, before: Week | None = None, limit: int = 12
+) -> list[tuple[Week, list[TeamWeek]]]:
+    """Closed weeks, the newest first, each with its teams and their announced winners."""
+    query = select(ClosedWeek.week).distinct().order_by(col(ClosedWeek.week).desc()).limit(limit)
+    if before is not None:
+        query = query.where(ClosedWeek.week < str(before))
+    weeks = list(session.exec(query))
+    every = {team.id: team for team in teams(session)}
+    found: dict[str, list[TeamWeek]] = {week: [] for week in weeks}
+    rows = session.exec(select(ClosedWeek).where(col(ClosedWeek.week).in_(weeks))).all()
+    for row in sorted(rows, key=lambda row: every[row.team_id].name.casefold()):
+        seen = winners(session, row, viewer) if row.announced_at else ()
+        found[row.week].append(TeamWeek(every[row.team_id], Week.parse(row.week), row, seen))
+    return [(Week.parse(week), parts) for week, parts in found.items()]
+
+
+def corrections(session: Session, closed: ClosedWeek, viewer: Person) -> tuple[Correction, ...]:
+    """What reached the closed week after its numbers were frozen, the oldest first."""
+    found = session.exec(
+        select(PointsEntry, Person)
+        .join(Person, col(Person.id) == PointsEntry.person_id)
+        .where(PointsEntry.team_id == closed.team_id, PointsEntry.week == closed.week)
+        .where(col(PointsEntry.id) > closed.last_entry_id, PointsEntry.points != 0)
+        .order_by(col(PointsEntry.id))
+    )
+    return tuple(
+        Correction(
+            row.posted_at,
+            _shown(whose, viewer),
+            row.points,
+            row.kind,
+            row.guideline,
+            row.why,
+            row.reverses_id is not None,
+        )
+        for row, whose in found
+    )
+
+
+def _running(session: Session, team: Team, week: Week, now: datetime) -> list[tuple[str, str, int]]:
+    """An open week's standings of a team, as they run."""
+    moment = min(now, zones(team).ends_at(week))
+    places = top(session, Board(str(week), team.id or 0), moment, EVERYBODY)
+    people = {
+        row.id: row
+        for row in session.exec(
+            select(Person).where(col(Person.id).in_([place.person_id for place in places]))
+        )
+    }
+    return [
+        (people[place.person_id].uid, people[place.person_id].name, place.points)
+        for place in places
+        if place.person_id in people
+    ]
+
+
+def _places(session: Session, lines: Sequence[dict[str, Any]], viewer: Person) -> tuple[Place, ...]:
+    people = {
+        row.uid: row
+        for row in session.exec(select(Person).where(col(Person.uid).in_([line["person"] for line in lines])))
+    }
+    return tuple(
+        Place(line["rank"], _shown(people[line["person"]], viewer, line["name"]), line["points"])
+        for line in lines
+        if line["person"] in people
+    )
+
+
+def _shown(whose: Person, viewer: Person, frozen: str | None = None) -> Shown:
+    """A person on a page that stays: the name of then, unless the person has since chosen not to be shown."""
+    if whose.id != viewer.id and (
+        whose.visibility == "off" or (whose.visibility == "team" and whose.team_id != viewer.team_id)
+    ):
+        return Shown("", None)
+    now_shown = shown(whose, viewer)
+    return Shown(frozen or now_shown.name, now_shown.handle) if now_shown.handle else now_shown
+
+
+def _readable(session: Session, viewer: Person, ids: Iterable[int]) -> dict[int, str]:
+    """The public ids of those stories that this person may read now."""
+    found = session.exec(
+        select(Nomination.id, Nomination.uid).where(col(Nomination.id).in_(list(ids)), shown_to(viewer))
+    )
+    return {story_id: uid for story_id, uid in found if story_id}
+
+
+def _stories(session: Session, told: Sequence[dict[str, Any]], viewer: Person) -> tuple[Told, ...]:
+    readable = set(
+        session.exec(
+            select(Nomination.uid).where(
+                col(Nomination.uid).in_([line["story"] for line in told]), shown_to(viewer)
+            )
+        )
+    )
+    return tuple(
+        Told(
+            line["story"],
+            line["guideline"],
+            tuple(line["people"]),
+            line["teller"],
+            line["text"],
+            line["cosigns"],
+        )
+        for line in told
+        if line["story"] in readable
+    )
