@@ -71,11 +71,10 @@ def post(
     one that nobody is linked to waits.
     """
     events = sorted(events, key=lambda item: item.key)
-    lock_names(
-        session, {f"{source}|{item.ticket or item.object}" for item in events if item.ticket or item.object}
-    )
+    lock_names(session, _matters(source, events))
     accounts = _accounts(session, source, events, now)
-    _lock_teams(session, {known.team_id for known in accounts.values() if known.team_id is not None})
+    at_home = {known.team_id for known in accounts.values() if known.team_id is not None}
+    _lock_teams(session, at_home | _teams_touched(session, source, events))
     fresh: list[Fresh] = []
     added: dict[int, list[int]] = {}
     shaken: dict[int, str] = {}
@@ -217,6 +216,33 @@ class _Known:
     @classmethod
     def of(cls, row: Any) -> "_Known":
         return cls(row.identity_id, row.person_id, row.id, row)
+
+
+def _matters(source: str, events: Iterable[Event]) -> set[str]:
+    """What these facts are about: two units of work about the same matter wait for each other, whichever comes first."""
+    names = {f"{source}|{item.ticket or item.object}" for item in events if item.ticket or item.object}
+    return names | {
+        f"{source}#{item.object if item.kind == 'fact.withdrawn' else item.key}" for item in events
+    }
+
+
+def _teams_touched(session: Session, source: str, events: Iterable[Event]) -> set[int]:
+    """The teams of earlier credits that these facts may change. Asked before the events get their ids: closing goes by ids."""
+    if not is_postgresql(session):
+        return set()
+    about = []
+    for item in events:
+        if item.kind == "fact.withdrawn":
+            about.append(event.c.key == item.object)
+        elif item.kind in REPLIES and item.ticket:
+            about.append(event.c.ticket == item.ticket)
+        elif item.object:
+            about.append(event.c.object == item.object)
+    if not about:
+        return set()
+    query = select(credit.c.team_id).join(event, event.c.id == credit.c.event_id).distinct()
+    query = query.where(event.c.source == source, or_(*about), credit.c.team_id.is_not(None))
+    return set(session.connection().execute(query).scalars())
 
 
 def _lock_teams(session: Session, ids: set[int]) -> None:

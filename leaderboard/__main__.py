@@ -1,0 +1,341 @@
+"""The commands (`leaderboard`): each says what it does, ends with an exit status, and shows progress when it takes long.
+
+Modules are imported where they are used: `--help` and quick commands should not wait for what they do not need.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from leaderboard import __version__
+from leaderboard.config import Config, ConfigError, load
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class Commands(click.Group):
+    """Lists the commands in the order of a day's work, and turns known errors into one line and an exit status."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from leaderboard.plugin import Invalid, TryLater
+
+        try:
+            return super().invoke(ctx)
+        except ConfigError as error:
+            raise click.ClickException(str(error)) from None
+        except Invalid as error:
+            raise click.ClickException(error.message) from None
+        except TryLater as error:
+            raise click.ClickException(f"{error}; try again in {error.seconds:.0f} s") from None
+
+
+def with_config(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Every command takes --config."""
+    return click.option(
+        "--config",
+        "config_file",
+        type=click.Path(path_type=Path),
+        help="The config file; default $LEADERBOARD_CONFIG or leaderboard.toml.",
+    )(command)
+
+
+def open_database(config: Config) -> Any:
+    """The configured database, brought up to date first when it is new; an older one is refused with the remedy."""
+    from leaderboard.database import Database, Unavailable
+
+    database = Database(config.database.url)
+    try:
+        if database.pending():
+            raise click.ClickException("the database's tables are older than the program; run: leaderboard db upgrade")
+    except Unavailable as error:
+        raise click.ClickException(f"the database cannot be reached: {error}") from None
+    return database
+
+
+def progress(title: str) -> tuple[Any, Callable[[int, int], None]]:
+    """A progress bar for long work; silent where nobody watches."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    bar = Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+    task = bar.add_task(title, total=None)
+    return bar, lambda done, of: bar.update(task, completed=done, total=of)
+
+
+@click.group(cls=Commands, context_settings=CONTEXT)
+@click.version_option(__version__, prog_name="leaderboard")
+def main() -> None:
+    """Extra Mile: points for going above and beyond, each resting on a witness."""
+
+
+@main.command()
+@click.option("--port", default=8000, show_default=True, help="Where to serve it, on 127.0.0.1.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where its config and database go and stay; default: a new temporary folder.",
+)
+@click.option("--no-history", is_flag=True, help="Start with the people only, without ten weeks of history.")
+def demo(port: int, folder: Path | None, no_history: bool) -> None:
+    """Open a made-up company: 40 people in 5 teams and 3 time zones, with 10 weeks of history.
+
+    Prints one line per role: role, e-mail, password. Ends with Ctrl-C.
+    """
+    from leaderboard import demo as company
+
+    company.run(port, folder, history=not no_history)
+
+
+@main.command()
+@with_config
+@click.option("--no-jobs", is_flag=True, help="Serve the web only; run `leaderboard scheduler` beside it.")
+def run(config_file: Path | None, no_jobs: bool) -> None:
+    """Serve the product: the web and the clock in one process group, until Ctrl-C or SIGTERM."""
+    from leaderboard.serve import serve
+
+    config = load(config_file)
+    open_database(config).dispose()
+    serve(config, config_file, jobs=not no_jobs)
+
+
+@main.command()
+@with_config
+def scheduler(config_file: Path | None) -> None:
+    """Run the clock only: closes weeks, pulls sources, sends announcements. Several of them are harmless."""
+    from leaderboard.serve import keep_time
+
+    config = load(config_file)
+    keep_time(config, open_database(config))
+
+
+@main.command()
+@with_config
+@click.argument("source")
+def pull(config_file: Path | None, source: str) -> None:
+    """Fetch what is new from SOURCE now, as the clock does every five minutes."""
+    from leaderboard import deliveries, weeks
+
+    config = load(config_file)
+    if source not in config.plugins:
+        raise click.ClickException(f"there is no [plugins.{source}] in the config")
+    bar, tell = progress(f"pulling {source}")
+    seen = 0
+
+    def page(new: int) -> None:
+        nonlocal seen
+        seen += new
+        tell(seen, seen)
+
+    with bar:
+        new = deliveries.pull(open_database(config), config, source, weeks.now, page)
+    click.echo(f"{source}: {new} new facts")
+
+
+@main.command()
+@with_config
+@click.argument("delivery", type=int, required=False)
+@click.option("--failed", is_flag=True, help="All failed deliveries, the oldest first.")
+@click.option("--source", help="Only those of this source.")
+def replay(config_file: Path | None, delivery: int | None, failed: bool, source: str | None) -> None:
+    """Read a stored DELIVERY again and post what is new. Harmless as often as you like."""
+    from sqlalchemy import select
+
+    from leaderboard import deliveries, weeks
+    from leaderboard.tables import Delivery
+
+    config = load(config_file)
+    database = open_database(config)
+    if delivery is None and not failed:
+        raise click.UsageError("say which DELIVERY, or --failed")
+    ids = [delivery] if delivery is not None else []
+    if delivery is None:
+        table = Delivery.__table__  # type: ignore[attr-defined]
+        query = select(table.c.id).where(table.c.state == "failed").order_by(table.c.id)
+        if source:
+            query = query.where(table.c.source == source)
+        with database.reading() as session:
+            ids = list(session.connection().execute(query).scalars())
+    still = 0
+    bar, tell = progress("replaying")
+    with bar:
+        for done, id_ in enumerate(ids, 1):
+            try:
+                receipt = deliveries.replay(database, config, id_, weeks.now())
+            except LookupError as error:
+                raise click.ClickException(str(error)) from None
+            still += receipt.state == "failed"
+            click.echo(f"delivery {id_}: {receipt.state}, {receipt.new} new facts {receipt.reason or ''}".rstrip())
+            tell(done, len(ids))
+    sys.exit(1 if still else 0)
+
+
+@main.command("close-week")
+@with_config
+@click.option("--team", help="Only this team (its slug).")
+@click.option("--week", help="Only this week, as 2026-W47.")
+@click.option("--dry-run", is_flag=True, help="Say what would happen and change nothing.")
+def close_week(config_file: Path | None, team: str | None, week: str | None, dry_run: bool) -> None:
+    """Close ended weeks now: freeze the numbers and draft the winners, as the clock does on Monday."""
+    from leaderboard import jobs, weeks
+
+    config = load(config_file)
+    for line in jobs.close_weeks_by_hand(open_database(config), config, weeks.now, team, week, dry_run=dry_run):
+        click.echo(line)
+
+
+@main.command()
+@with_config
+def audit(config_file: Path | None) -> None:
+    """Prove on the live database that ledger, scores and evidence agree; exit status 1 and every difference if not."""
+    from leaderboard.audit import audit as differences
+
+    database = open_database(load(config_file))
+    bar, tell = progress("auditing")
+    found = 0
+    with bar, database.reading() as session:
+        for line in differences(session, tell):
+            found += 1
+            click.echo(line)
+    click.echo(f"{found} differences" if found else "ledger, scores and evidence agree")
+    sys.exit(1 if found else 0)
+
+
+@main.command()
+@with_config
+def rebuild(config_file: Path | None) -> None:
+    """Compute scores and tallies again from the stored evidence; safe beside a running server."""
+    from leaderboard import weeks
+    from leaderboard.audit import rebuild as anew
+
+    database = open_database(load(config_file))
+    bar, tell = progress("rebuilding")
+    with bar:
+        written = anew(database, weeks.now(), tell)
+    click.echo(f"rebuilt; {written} ledger lines had to be corrected" if written else "rebuilt; the ledger was right")
+
+
+@main.group()
+def people() -> None:
+    """People and teams."""
+
+
+@people.command("import")
+@with_config
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--dry-run", is_flag=True, help="Say what would change and change nothing.")
+def people_import(config_file: Path | None, file: Path, dry_run: bool) -> None:
+    """Import people and teams from FILE: name,email,team,role[,timezone,joined_on]. Safe to repeat.
+
+    Nothing is changed unless every line is good; mistakes are listed by line.
+    """
+    from leaderboard import people as rooms
+    from leaderboard import weeks
+
+    config = load(config_file)
+    database = open_database(config)
+    with database.writing() as session:
+        report = rooms.import_csv(session, file.read_bytes(), weeks.now(), dry_run, config.week.timezone)
+    for line in report.lines():
+        click.echo(line)
+    sys.exit(1 if report.errors else 0)
+
+
+@main.group()
+def token() -> None:
+    """API tokens."""
+
+
+@token.command("create")
+@with_config
+@click.option("--person", required=True, help="E-mail, handle or id of the person it acts for.")
+@click.option("--scope", "scopes", multiple=True, required=True, help="read, write or admin; may be repeated.")
+@click.option("--days", type=click.IntRange(1, 3650), help="How long it lasts; default: until it is revoked.")
+@click.option("--name", default="made by command", show_default=True, help="What its owner sees in the list.")
+def token_create(config_file: Path | None, person: str, scopes: tuple[str, ...], days: int | None, name: str) -> None:
+    """Make an API token; it is printed as the last word, once."""
+    from leaderboard import people as rooms
+    from leaderboard import weeks
+
+    database = open_database(load(config_file))
+    with database.writing() as session:
+        owner = rooms.find(session, person)
+        if owner is None:
+            raise click.ClickException(f"there is no person {person!r}")
+        text = rooms.token_create(session, owner, scopes, days, weeks.now(), name=name)
+    click.echo(f"A token for {owner.name} ({', '.join(scopes)}): {text}")
+
+
+@main.command()
+@with_config
+@click.argument("source")
+@click.option("--url", help="Where to send; default: [server] public_url.")
+@click.option("--rate", default=2.0, show_default=True, help="Deliveries per second.")
+@click.option("--count", default=20, show_default=True, help="How many deliveries.")
+@click.option("--duplicates", default=0.1, show_default=True, help="Share that is sent twice.")
+@click.option("--reorder", default=0.1, show_default=True, help="Share that changes places with the next one.")
+@click.option("--late", default=0.1, show_default=True, help="Share that happened last week.")
+@click.option("--agent", "agents", multiple=True, help="Account ids or addresses; default: those already known.")
+@click.option("--seed", type=int, help="For the same deliveries again.")
+def simulate(config_file: Path | None, source: str, **options: Any) -> None:
+    """Post signed deliveries of SOURCE over HTTP, with duplicates, re-ordered and late ones: a helpdesk to watch."""
+    from leaderboard import simulate as sender
+
+    config = load(config_file)
+    if source not in config.plugins:
+        raise click.ClickException(f"there is no [plugins.{source}] in the config")
+    agents = list(options.pop("agents"))
+    if not agents:
+        agents = sender.known_agents(open_database(config), source)
+    sys.exit(sender.run(config, source, agents=agents, **options))
+
+
+@main.group()
+def db() -> None:
+    """The database."""
+
+
+@db.command("upgrade")
+@with_config
+def db_upgrade(config_file: Path | None) -> None:
+    """Bring the tables up to date, all or nothing. Take a backup first."""
+    from leaderboard import weeks
+    from leaderboard.database import Database
+    from leaderboard.ledger import record_rules, rules_of
+
+    config = load(config_file)
+    database = Database(config.database.url)
+    database.upgrade()
+    with database.writing() as session:
+        if rules_of(session, "").version == 1 and not has_rules(session):
+            record_rules(session, config.points, config.fair_play, weeks.now(), note="from the config file")
+    click.echo(f"{database.version()}: up to date")
+
+
+def has_rules(session: Any) -> bool:
+    """Whether version 1 of the rules has been recorded."""
+    from leaderboard.tables import RulesVersion
+
+    return session.get(RulesVersion, 1) is not None
+
+
+@db.command("check")
+@with_config
+def db_check(config_file: Path | None) -> None:
+    """Say whether migrations and tables.py agree; exit status 1 if not."""
+    from leaderboard.database import Database
+
+    database = Database(load(config_file).database.url)
+    differences = database.differs()
+    for line in differences:
+        click.echo(line)
+    sys.exit(1 if differences else 0)
+
+
+if __name__ == "__main__":
+    main(prog_name="leaderboard")

@@ -1,0 +1,196 @@
+"""The pull: what webhooks lost is fetched, page by page; events and cursor move in one unit of work."""
+
+import logging
+import traceback
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+
+import httpx
+from sqlalchemy import select, update
+from sqlmodel import Session
+
+from leaderboard import ledger, outgoing
+from leaderboard.config import Config
+from leaderboard.database import Database
+from leaderboard.database import insert as upsert
+from leaderboard.deliveries.receiving import take_in
+from leaderboard.people import normal_email
+from leaderboard.plugin import Account, Invalid, Page, Plugin, TryLater
+from leaderboard.tables import Identity, Person, Source
+from leaderboard.weeks import Clock
+
+log = logging.getLogger(__name__)
+sources = Source.__table__  # type: ignore[attr-defined]
+identity = Identity.__table__  # type: ignore[attr-defined]
+person = Person.__table__  # type: ignore[attr-defined]
+
+EVERY = timedelta(minutes=5)
+"""How often the clock pulls a source that works."""
+ACCOUNTS_EVERY = timedelta(hours=12)
+LONGEST_WAIT = timedelta(hours=1)
+
+
+def http_for(config: Config, plugin: Plugin) -> httpx.Client:
+    """A client that reaches this source's hosts and no others."""
+    base = httpx.URL(plugin.api_url() or "").host
+    return outgoing.client({base, *plugin.api_hosts}, config.pull_hosts)
+
+
+def pull(
+    db: Database, config: Config, source: str, clock: Clock, tell: Callable[[int], None] = lambda new: None
+) -> int:
+    """Fetch what is new from a source; returns how many facts were. `tell` hears of each page.
+
+    What goes wrong is written down with the source and raised: Invalid says what to mend, TryLater how long to wait. The
+    pages taken in before stay.
+    """
+    plugin = config.plugins[source]
+    if plugin.api_url() is None:
+        raise Invalid(f"{source} is not pulled: its section has no API credentials")
+    cursor = _begin(db, source, clock())
+    total = 0
+    try:
+        with http_for(config, plugin) as http:
+            for page in plugin.pull(http, cursor):
+                new = db.write(partial(_take_page, source=source, page=page, now=clock()))
+                total += new
+                tell(new)
+                if page.last:
+                    break
+    except (Invalid, TryLater) as error:
+        wait = timedelta(seconds=error.seconds) if isinstance(error, TryLater) else EVERY
+        _failed(db, source, str(error), clock(), wait)
+        raise
+    except Exception as error:
+        _failed(db, source, "the plugin failed:\n" + traceback.format_exc(limit=-3)[-2000:], clock(), EVERY)
+        raise Invalid(f"the plugin of {source} failed: {type(error).__name__}") from error
+    _finished(db, source, clock())
+    log.info("pull", extra={"source": source, "events": total})
+    return total
+
+
+def pull_due(db: Database, config: Config, clock: Clock) -> int:
+    """Pull every source whose time has come; one that fails keeps no other waiting. Returns how many were pulled."""
+    pulled = 0
+    for source, plugin in config.plugins.items():
+        if plugin.api_url() is None or not _is_due(db, source, clock()):
+            continue
+        pulled += 1
+        try:
+            if _accounts_are_old(db, source, clock()):
+                match_accounts(db, config, source, clock)
+            pull(db, config, source, clock)
+        except (Invalid, TryLater) as error:
+            log.warning("pull failed", extra={"source": source, "reason": str(error)[:300]})
+    return pulled
+
+
+def match_accounts(db: Database, config: Config, source: str, clock: Clock) -> int:
+    """Fetch the tool's agents and link those whose verified address is a person's; returns how many are linked now.
+
+    A list that shrinks unlinks nobody.
+    """
+    plugin = config.plugins[source]
+    with http_for(config, plugin) as http:
+        accounts = list(plugin.accounts(http))
+    now = clock()
+    linked = 0
+    for start in range(0, len(accounts), 100):
+        part = accounts[start : start + 100]
+        linked += db.write(partial(_match, source=source, accounts=part, now=now))
+    with db.writing() as session:
+        _touch(session, source, accounts_at=now)
+    return linked
+
+
+def _match(session: Session, source: str, accounts: list[Account], now: datetime) -> int:
+    connection = session.connection()
+    linked = 0
+    for account in accounts:
+        values = {"email": account.email, "name": account.name, "bot": account.bot}
+        statement = upsert(session, identity).values(
+            source=source, account=account.id, created_at=now, **values
+        )
+        row = connection.execute(
+            statement.on_conflict_do_update(index_elements=["source", "account"], set_=values).returning(
+                identity.c.id, identity.c.person_id
+            )
+        ).one()
+        if row.person_id is not None:
+            linked += 1
+        elif account.verified and account.email and not account.bot:
+            owner = _owner(session, account.email)
+            if owner is not None:
+                ledger.link(session, row.id, owner, now)
+                linked += 1
+    return linked
+
+
+def _owner(session: Session, address: str) -> int | None:
+    try:
+        wanted = normal_email(address)
+    except Invalid:
+        return None
+    query = select(person.c.id).where(
+        person.c.email == wanted, person.c.bot.is_(False), person.c.merged_into_id.is_(None)
+    )
+    found = session.connection().execute(query).scalar()
+    return int(found) if found is not None else None
+
+
+def _take_page(session: Session, source: str, page: object, now: datetime) -> int:
+    if not isinstance(page, Page):
+        raise TypeError(f"pull() yielded {type(page).__name__}, not Page")
+    posted = take_in(session, source, list(page.events), now)
+    _touch(session, source, cursor=page.cursor)
+    return posted.new
+
+
+def _begin(db: Database, source: str, now: datetime) -> str | None:
+    with db.writing() as session:
+        _touch(session, source, pull_started_at=now, next_pull_at=now + LONGEST_WAIT)
+        cursor = (
+            session.connection().execute(select(sources.c.cursor).where(sources.c.name == source)).scalar()
+        )
+    return str(cursor) if cursor is not None else None
+
+
+def _finished(db: Database, source: str, now: datetime) -> None:
+    with db.writing() as session:
+        _touch(session, source, pulled_at=now, next_pull_at=now + EVERY, pull_failures=0, pull_error=None)
+
+
+def _failed(db: Database, source: str, reason: str, now: datetime, wait: timedelta) -> None:
+    """Wait longer with each failure in a row, an hour at most, and never less than the tool asked for."""
+    with db.writing() as session:
+        query = select(sources.c.pull_failures).where(sources.c.name == source)
+        failures = (session.connection().execute(query).scalar() or 0) + 1
+        wait = min(max(wait, EVERY * 2 ** min(failures - 1, 5) / 5), LONGEST_WAIT)
+        _touch(session, source, pull_failures=failures, pull_error=reason, next_pull_at=now + wait)
+
+
+def _touch(session: Session, source: str, **values: object) -> None:
+    statement = upsert(session, sources).values(name=source, refused=0, pull_failures=0)
+    session.connection().execute(statement.on_conflict_do_nothing())
+    session.connection().execute(update(sources).where(sources.c.name == source).values(**values))
+
+
+def _is_due(db: Database, source: str, now: datetime) -> bool:
+    with db.reading() as session:
+        due = (
+            session.connection()
+            .execute(select(sources.c.next_pull_at).where(sources.c.name == source))
+            .scalar()
+        )
+    return due is None or due <= now
+
+
+def _accounts_are_old(db: Database, source: str, now: datetime) -> bool:
+    with db.reading() as session:
+        at = (
+            session.connection()
+            .execute(select(sources.c.accounts_at).where(sources.c.name == source))
+            .scalar()
+        )
+    return at is None or at <= now - ACCOUNTS_EVERY

@@ -1,0 +1,205 @@
+"""The webhook's road: translate first, then one short unit of work that does nothing but write."""
+
+import logging
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import insert, select, update
+from sqlmodel import Session
+
+from leaderboard import promises, thanks
+from leaderboard.config import Config
+from leaderboard.database import Database
+from leaderboard.database import insert as upsert
+from leaderboard.ledger import Posted, post
+from leaderboard.plugin import Delivery, Event, Invalid, Plugin
+from leaderboard.tables import Delivery as DeliveryRow
+from leaderboard.tables import Source
+from leaderboard.weeks import Clock
+
+log = logging.getLogger(__name__)
+rows = DeliveryRow.__table__  # type: ignore[attr-defined]
+sources = Source.__table__  # type: ignore[attr-defined]
+
+MOST_EVENTS = 1_000
+"""What one delivery may bring; a tool's batch is a hundred at most."""
+BACK_OFF = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 240, 720, 1440))
+"""How long after each failure the clock tries again; after the last one a person decides."""
+NOT_KEPT = ("authorization", "cookie", "proxy-authorization", "x-forwarded-for", "x-real-ip", "forwarded")
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What became of a delivery: its row, its state, how many of its facts were new, and why it failed."""
+
+    id: int
+    state: str
+    new: int = 0
+    repeated: int = 0
+    reason: str | None = None
+
+
+def translate(plugin: Plugin, delivery: Delivery) -> tuple[list[Event], str | None]:
+    """The delivery's events, or none and the reason why it cannot be read. Nothing a plugin raises gets past this."""
+    try:
+        events = list(islice(plugin.events(delivery), MOST_EVENTS + 1))
+        if len(events) > MOST_EVENTS:
+            raise Invalid(f"more than {MOST_EVENTS:,} events in one delivery")
+        for event in events:
+            if not isinstance(event, Event):
+                raise TypeError(f"events() yielded {type(event).__name__}, not Event")
+    except Invalid as error:
+        return [], error.message
+    except Exception:  # noqa: BLE001 (a plugin is not ours; what it raises is kept with the delivery)
+        return [], "the plugin failed:\n" + "".join(traceback.format_exc(limit=-4))[-4000:]
+    return events, None
+
+
+def receive(db: Database, config: Config, source: str, delivery: Delivery) -> Receipt:
+    """Take in a delivery that `verify` let through. Raises Unavailable when the database cannot keep it."""
+    plugin = config.plugins[source]
+    events, reason = translate(plugin, delivery)
+    values = {
+        "source": source,
+        "received_at": delivery.received_at,
+        "body": delivery.body,
+        "headers": _kept(plugin, delivery.headers),
+        "url": delivery.url,
+    }
+
+    def work(session: Session) -> Receipt:
+        id_ = (
+            session.connection()
+            .execute(insert(rows).values(values, state="pending").returning(rows.c.id))
+            .scalar_one()
+        )
+        return _settle(session, id_, source, events, reason, delivery.received_at, attempts=1)
+
+    receipt = db.write(work)
+    log.info(
+        "delivery",
+        extra={"source": source, "delivery": receipt.id, "state": receipt.state, "events": receipt.new},
+    )
+    return receipt
+
+
+def _settle(
+    session: Session,
+    id_: int,
+    source: str,
+    events: list[Event],
+    reason: str | None,
+    now: datetime,
+    attempts: int,
+) -> Receipt:
+    """Post a delivery's events and write down what became of it."""
+    new = repeated = 0
+    if reason is None:
+        posted = take_in(session, source, events, now, delivery_id=id_)
+        new, repeated = posted.new, posted.repeated
+        state = "done" if events else "ignored"
+        next_try = None
+    else:
+        state = "failed"
+        next_try = now + BACK_OFF[attempts - 1] if attempts <= len(BACK_OFF) else None
+    session.connection().execute(
+        update(rows)
+        .where(rows.c.id == id_)
+        .values(
+            state=state,
+            reason=reason,
+            events=rows.c.events + new if attempts > 1 else new,
+            repeated=repeated,
+            attempts=attempts,
+            next_try_at=next_try,
+            worked_at=now,
+        )
+    )
+    return Receipt(id_, state, new, repeated, reason)
+
+
+def take_in(
+    session: Session, source: str, events: list[Event], now: datetime, delivery_id: int | None = None
+) -> Posted:
+    """Post a helpdesk's facts, and let promises and follow-ups know what is new."""
+    posted = post(session, source, events, now, delivery_id=delivery_id)
+    for fresh in posted.fresh:
+        who = fresh.people[0] if fresh.people else None
+        if fresh.event.kind.startswith("promise."):
+            promises.record(session, source, fresh.event, who, now)
+        elif fresh.event.kind == "rating.bad":
+            thanks.record(session, fresh.id, who, now)
+    return posted
+
+
+def replay(db: Database, config: Config, delivery_id: int, now: datetime) -> Receipt:
+    """Translate a stored delivery again and post what is new; harmless as often as one likes. LookupError if there is none."""
+    with db.reading() as session:
+        row = session.connection().execute(select(rows).where(rows.c.id == delivery_id)).first()
+    if row is None:
+        raise LookupError(f"there is no delivery {delivery_id}")
+    if row.source not in config.plugins:
+        raise Invalid(f"the source {row.source!r} is not in the config any more")
+    if row.body is None:
+        raise Invalid("the content of this delivery was deleted after its retention time")
+    stored = Delivery(bytes(row.body), row.headers, row.received_at, url=row.url)
+    events, reason = translate(config.plugins[row.source], stored)
+    return db.write(
+        lambda session: _settle(session, row.id, row.source, events, reason, now, row.attempts + 1)
+    )
+
+
+def work_through(db: Database, config: Config, clock: Clock, most: int = 100) -> int:
+    """Try the failed deliveries again whose time has come, the oldest first; returns how many were tried."""
+    now = clock()
+    query = select(rows.c.id, rows.c.source).where(
+        rows.c.state.in_(("failed", "pending")), rows.c.next_try_at <= now
+    )
+    with db.reading() as session:
+        due = session.connection().execute(query.order_by(rows.c.next_try_at, rows.c.id).limit(most)).all()
+    for row in due:
+        try:
+            replay(db, config, row.id, clock())
+        except Invalid as error:
+            _give_up(db, row.id, error.message)
+    return len(due)
+
+
+def _give_up(db: Database, id_: int, reason: str) -> None:
+    with db.writing() as session:
+        session.connection().execute(
+            update(rows).where(rows.c.id == id_).values(next_try_at=None, reason=reason)
+        )
+
+
+def refuse(db: Database, source: str, reason: str, now: datetime, times: int = 1) -> None:
+    """Count refused deliveries of a source; what they held is not kept."""
+    with db.writing() as session:
+        statement = upsert(session, sources).values(
+            name=source, refused=times, refused_at=now, refused_reason=reason, pull_failures=0
+        )
+        session.connection().execute(
+            statement.on_conflict_do_update(
+                index_elements=["name"],
+                set_={"refused": sources.c.refused + times, "refused_at": now, "refused_reason": reason},
+            )
+        )
+
+
+def _kept(plugin: Plugin, headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers that a replay may need: none that carries a credential or a secret of this source."""
+    secrets = [value for value in _secret_values(plugin) if value]
+    return {
+        name: value[:1_000]
+        for name, value in list(headers.items())[:60]
+        if name not in NOT_KEPT and not any(secret in value for secret in secrets)
+    }
+
+
+def _secret_values(plugin: Plugin) -> list[str]:
+    found: list[Any] = [getattr(plugin, name) for name in type(plugin).model_fields]
+    return [value.get_secret_value() for value in found if hasattr(value, "get_secret_value")]

@@ -1,0 +1,114 @@
+"""Serve: the web by granian, the clock beside it in the same process group, structured log lines."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from leaderboard import jobs, weeks
+from leaderboard.app import create_app
+from leaderboard.config import Config, ConfigError, load
+from leaderboard.database import Database
+
+log = logging.getLogger("leaderboard")
+
+
+def wsgi() -> Any:
+    """The app of one web process; granian calls it, with $LEADERBOARD_CONFIG naming the config."""
+    config = load()
+    log_to_stderr(config)
+    return create_app(config)
+
+
+def serve(config: Config, file: Path | None, *, jobs: bool) -> None:
+    """Serve until SIGINT or SIGTERM. Raises ConfigError where the config is not fit for serving."""
+    from granian.constants import Interfaces
+    from granian.server import Server
+
+    check_fit(config)
+    if file is not None:
+        os.environ["LEADERBOARD_CONFIG"] = str(file)
+    clock = None
+    if jobs:
+        command = [sys.executable, "-m", "leaderboard", "scheduler"]
+        clock = subprocess.Popen([*command, "--config", str(file)] if file else command)  # noqa: S603
+    try:
+        Server(
+            "leaderboard.serve:wsgi",
+            address=config.server.host,
+            port=config.server.port,
+            interface=Interfaces.WSGI,
+            workers=config.server.processes,
+            blocking_threads=config.server.threads,
+            factory=True,
+            respawn_failed_workers=True,
+            log_level=config.server.log_level,  # type: ignore[arg-type]
+            log_access=False,
+            workers_kill_timeout=10,
+        ).serve()
+    finally:
+        if clock is not None:
+            clock.terminate()
+            try:
+                clock.wait(15)
+            except subprocess.TimeoutExpired:
+                clock.kill()
+
+
+def check_fit(config: Config) -> None:
+    """Refuse to serve with a secret that others can guess."""
+    secret = config.server.secret_key.get_secret_value()
+    if len(secret) < 32 or secret.strip("changemsrt ") == "":
+        raise ConfigError(
+            "[server] secret_key needs at least 32 characters that nobody knows; make one with: "
+            'python3 -c "import secrets; print(secrets.token_urlsafe(48))"'
+        )
+
+
+def keep_time(config: Config, database: Database) -> None:
+    """Run the clock in this process until SIGINT or SIGTERM, or until whoever started it is gone."""
+    log_to_stderr(config)
+    stop = threading.Event()
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sign, lambda *_: stop.set())
+    parent = os.getppid()
+    timers = jobs.start(database, config, weeks.now)
+    try:
+        while not stop.wait(1):
+            if os.getppid() != parent:
+                break
+    finally:
+        timers.shutdown(wait=True)
+        database.dispose()
+
+
+def log_to_stderr(config: Config) -> None:
+    """One JSON object per line; what a log call carries as `extra` becomes its fields."""
+    shared: list[Any] = [
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(ensure_ascii=False),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(config.server.log_level.upper())
+    for noisy in ("apscheduler", "httpx", "httpcore"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -1,0 +1,89 @@
+"""POST /hooks/<source>: the door for helpdesks. Answers fast and in words that the sender's log can show."""
+
+import threading
+from collections import Counter
+from datetime import datetime, timedelta
+
+from flask import Blueprint, Response, jsonify, request
+from flask.typing import ResponseReturnValue
+
+from leaderboard import deliveries
+from leaderboard.database import Unavailable
+from leaderboard.plugin import Delivery, Refused
+from leaderboard.web import config, db, now
+from leaderboard.web.access import public
+
+pages = Blueprint("hooks", __name__)
+
+RETRY_AFTER = 5
+"""Seconds: Zendesk retries a 503 only when we ask for less than 60."""
+
+
+class Refusals:
+    """Counts refused deliveries and writes them down at most once a second, so that forgeries cost no commit each."""
+
+    def __init__(self) -> None:
+        self._mutex = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._written: dict[str, datetime] = {}
+
+    def count(self, source: str, reason: str, moment: datetime) -> None:
+        with self._mutex:
+            self._counts[source] += 1
+            if moment - self._written.get(source, datetime.min.replace(tzinfo=moment.tzinfo)) < timedelta(
+                seconds=1
+            ):
+                return
+            times, self._written[source] = self._counts.pop(source), moment
+        try:
+            deliveries.refuse(db(), source, reason, moment, times)
+        except Unavailable:
+            with self._mutex:
+                self._counts[source] += times
+
+
+refusals = Refusals()
+
+
+@pages.route("/hooks/<source>", methods=["GET", "POST", "PUT", "PATCH"])
+@public
+def hook(source: str) -> ResponseReturnValue:
+    """Take one delivery: 202 stored, 401 not from the tool, 404 no such source, 503 cannot be stored now."""
+    plugin = config().plugins.get(source)
+    if plugin is None:
+        return jsonify(error="there is no such source"), 404
+    delivery = Delivery(
+        body=request.get_data(cache=False),
+        headers={name.lower(): value for name, value in request.headers.items()},
+        received_at=now(),
+        url=config().public_url + request.full_path.rstrip("?"),
+        method=request.method,
+        args=request.args.to_dict(),
+    )
+    try:
+        greeting = plugin.greet(delivery)
+        if greeting is not None:
+            return Response(greeting.body, greeting.status, content_type=greeting.content_type)
+        if request.method in ("GET", "HEAD"):
+            return jsonify(error="this address takes deliveries by POST"), 405, {"Allow": "POST"}
+        plugin.verify(delivery)
+    except Refused as error:
+        refusals.count(source, str(error), delivery.received_at)
+        return jsonify(error=f"refused: {error}"), 401
+    try:
+        receipt = deliveries.receive(db(), config(), source, delivery)
+    except Unavailable:
+        return (
+            jsonify(error="cannot be stored at the moment; please send it again"),
+            503,
+            {"Retry-After": str(RETRY_AFTER)},
+        )
+    body = {
+        "delivery": receipt.id,
+        "state": receipt.state,
+        "events": receipt.new,
+        "repeated": receipt.repeated,
+    }
+    if receipt.state == "failed":
+        body["reason"] = "it could not be read; it is kept and will be tried again"
+    return jsonify(body), 202
