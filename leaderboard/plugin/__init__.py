@@ -157,7 +157,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Page:
-    """One step of a pull: its events, and the cursor from which the next step goes on. `last` ends this pull."""
+    """One step of a pull: its events, and the cursor from which the next step goes on. Nothing is asked for after `last`."""
 
     events: tuple[Event, ...]
     cursor: str

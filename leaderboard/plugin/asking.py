@@ -54,6 +54,10 @@ def fetch_json(http: httpx.Client, url: str, *, method: str = "GET", **request: 
         raise
     except httpx.DecodingError:
         raise Invalid(f"{host} answered with something that cannot be unpacked") from None
+    except httpx.LocalProtocolError:  # its text would show the credentials
+        raise Invalid(
+            f"{host} cannot be asked: the credentials hold a character that no header may have"
+        ) from None
     except httpx.TransportError as error:
         raise TryLater(f"{host} cannot be reached or broke off: {error or type(error).__name__}") from None
     if not bytes(body).strip() or bytes(body).lstrip()[:1] not in b"{[":

@@ -156,7 +156,7 @@ class DemoDesk(Plugin):
                     events.append(event)
             # The cursor moves with the last page only: broken off in between, the next pull reads the list again.
             last = _next(answer.json) is None
-            yield Page(tuple(events), _iso(until if last else begin), last)
+            yield Page(tuple(events), _iso(until if last else begin), last=last and not unread)
         if unread:
             raise Invalid(f"{len(unread)} facts could not be read and were left out; the first: {unread[0]}")
 

@@ -124,7 +124,9 @@ class HelpScout(Plugin):
                     unread.append(error.message)
             # The cursor moves with the last page only: broken off in between, the next pull reads the report again
             last = following(answer.json) is None
-            yield Page(tuple(events), _iso(served_at if last and served_at else begin), last)
+            yield Page(
+                tuple(events), _iso(served_at if last and served_at else begin), last=last and not unread
+            )
         if unread:
             raise Invalid(
                 f"{len(unread)} ratings could not be read and were left out; the first: {unread[0]}"
@@ -168,7 +170,7 @@ class HelpScout(Plugin):
             },
         )
         token = object_of(answer.json, "the answer").get("access_token")
-        if not isinstance(token, str) or not token.isascii() or not token.isprintable():
+        if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable():
             raise Invalid("Help Scout gave no access token; check app_id and app_secret")
         return {"Authorization": f"Bearer {token}"}, answer.served_at
 

@@ -263,7 +263,7 @@ class Zendesk(Plugin):
         Zendesk's incremental export (it leaves out the last minute by itself), or `tickets_from` before there is one.
         """
         place = dict(parse_qsl(since or "", max_num_fields=10))
-        if not place:
+        if since is None:
             begin = str(int(self._beginning(http).timestamp()))
             place = {"ratings": begin, "tickets_from": begin}
         unread: list[str] = []
@@ -354,7 +354,7 @@ class Zendesk(Plugin):
             ):  # null where nothing has changed since: the old one stays good
                 place["tickets"] = _text(value["after_cursor"])
                 place.pop("tickets_from", None)
-            yield Page(tuple(events), urlencode(place), last=following(value) is None)
+            yield Page(tuple(events), urlencode(place), last=following(value) is None and not unread)
 
     def _pulled_ticket(self, ticket: dict[str, Any]) -> Iterable[Event]:
         """The ticket's latest solution, under the key that the event webhook gave it: both know the second of the change."""

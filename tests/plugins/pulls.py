@@ -1,0 +1,107 @@
+"""Each plugin that pulls, with a tool to pull from."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import httpx
+
+from leaderboard.plugin import Event, Plugin
+from plugins.demo import DemoDesk
+from plugins.help_scout import HelpScout
+from plugins.zendesk import Zendesk
+from tests.plugins.tools import Asked, DemoTool, HelpScoutTool, Said, Tool, ZendeskTool, iso
+
+
+@dataclass
+class Pulled:
+    """A tool that runs, our plugin for it, the path of its list, and how to add a fact to it."""
+
+    tool: Any
+    make: Callable[..., Plugin]
+    list_path: str
+    add: Callable[[int, datetime], None]
+    key: str
+
+    def events(
+        self, http: httpx.Client, since: str | None = None, **settings: Any
+    ) -> tuple[list[Event], str]:
+        """Pull as the clock does: page by page until the last; the events and the cursor that is kept."""
+        found: list[Event] = []
+        cursor = since or ""
+        for page in self.make(**settings).pull(http, since):
+            found += page.events
+            cursor = page.cursor
+            if page.last:
+                break
+        return found, cursor
+
+
+def zendesk(tool: ZendeskTool) -> Pulled:
+    class Local(Zendesk):
+        def api_url(self) -> str:
+            return tool.address
+
+    def make(**settings: Any) -> Plugin:
+        given = {
+            "subdomain": "fairhaven",
+            "signing_secret": "s",
+            "api_token": "t",
+            "api_email": "a@example.com",
+        }
+        return Local(**{**given, **settings})
+
+    return Pulled(
+        tool,
+        make,
+        "/api/v2/satisfaction_ratings.json",
+        lambda number, at: tool.rate(number, "good", at, "Thank you"),
+        "rating/{}/thanks",
+    )
+
+
+def help_scout(tool: HelpScoutTool) -> Pulled:
+    class Local(HelpScout):
+        def api_url(self) -> str:
+            return tool.address
+
+    def make(**settings: Any) -> Plugin:
+        return Local(**{"secret": "s", "app_id": "app", "app_secret": "app-secret", **settings})
+
+    return Pulled(
+        tool,
+        make,
+        "/v2/reports/happiness/ratings",
+        lambda number, at: tool.rate(number, 1, at, "Thank you"),
+        "rating/{}/thanks",
+    )
+
+
+def demo(tool: DemoTool) -> Pulled:
+    def make(**settings: Any) -> Plugin:
+        return DemoDesk(**{"secret": "s", "address": tool.address, "api_token": "demo-token", **settings})
+
+    def add(number: int, at: datetime) -> None:
+        tool.facts.append({"id": number, "what": "thanks", "agent": "7", "words": "Thank you", "at": iso(at)})
+
+    return Pulled(tool, make, "/facts", add, "rating/{}/thanks")
+
+
+MAKERS: dict[str, tuple[type[Tool], Callable[[Any], Pulled]]] = {
+    "zendesk": (ZendeskTool, zendesk),
+    "help_scout": (HelpScoutTool, help_scout),
+    "demo": (DemoTool, demo),
+}
+
+
+def pull_with(pulled: Pulled, http: httpx.Client, said: Said, path: str | None = None) -> None:
+    def misbehave(asked: Asked) -> Said | None:
+        return (
+            said
+            if asked.path == (path or pulled.list_path) and asked.query.get("page[size]") != "1"
+            else None
+        )
+
+    pulled.tool.misbehaves = misbehave
+    pulled.events(http)
