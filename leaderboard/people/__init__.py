@@ -17,6 +17,7 @@ from leaderboard.people.names import MAX_EMAIL, MAX_NAME, clean_name, normal_ema
 from leaderboard.people.seeing import Shown, by_id, open_to, sees_evidence, sees_points, shown
 from leaderboard.people.sessions import (
     MAX_PASSWORD_BYTES,
+    MIN_PASSWORD,
     SCOPES,
     TokenHolder,
     end_sessions,
@@ -57,6 +58,7 @@ __all__ = [
     "MAX_EMAIL",
     "MAX_NAME",
     "MAX_PASSWORD_BYTES",
+    "MIN_PASSWORD",
     "ROLES",
     "SCOPES",
     "VISIBILITIES",

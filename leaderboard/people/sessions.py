@@ -9,12 +9,14 @@ from functools import lru_cache
 
 from argon2 import PasswordHasher
 from sqlalchemy import delete, or_, update
+from sqlalchemy.orm import lazyload, selectinload
 from sqlmodel import Session, col, select
 
 from leaderboard.people.names import clean_name
 from leaderboard.plugin import Invalid
 from leaderboard.tables import Person, SignedIn, Token, new_uid
 
+MIN_PASSWORD = 10
 MAX_PASSWORD_BYTES = 1024
 SCOPES = ("read", "write", "admin")
 TOKEN_PREFIX = "em_"  # noqa: S105 (the beginning by which secret scanners know one of ours)
@@ -55,10 +57,16 @@ def sign_out(session: Session, secret: str) -> None:
     session.connection().execute(delete(SignedIn).where(col(SignedIn.key) == sha256(secret)))
 
 
-def signed_in(session: Session, epoch: str, secret: str, now: datetime) -> Person | None:
-    """The active person whose session has this secret and who was not signed out everywhere since."""
+def signed_in(
+    session: Session, epoch: str, secret: str, now: datetime, passkeys: bool = False
+) -> Person | None:
+    """The active person whose session has this secret and who was not signed out everywhere since.
+
+    With `passkeys`, theirs are read along.
+    """
     return session.exec(
         select(Person)
+        .options(selectinload(Person.webauthn) if passkeys else lazyload(Person.webauthn))  # type: ignore[arg-type]
         .join(SignedIn, col(SignedIn.person_id) == Person.id)
         .where(SignedIn.key == sha256(secret), SignedIn.ends_at > now)
         .where(Person.fs_uniquifier == epoch, col(Person.active))

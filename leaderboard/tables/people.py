@@ -76,6 +76,8 @@ class Person(SQLModel, UserMixin, table=True):
     tf_primary_method: str | None = None
     tf_totp_secret: str | None = None
     tf_phone_number: str | None = None
+    tf_last_counter: int | None = None
+    """The half minute of the code that was used last: each works once."""
     mf_recovery_codes: list[str] | None = Field(
         default=None, sa_column=Column(MutableList.as_mutable(JSON()), nullable=True)
     )

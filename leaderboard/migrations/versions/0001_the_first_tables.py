@@ -127,6 +127,7 @@ def upgrade() -> None:
         sa.Column("tf_primary_method", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
         sa.Column("tf_totp_secret", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
         sa.Column("tf_phone_number", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.Column("tf_last_counter", sa.Integer(), nullable=True),
         sa.Column("mf_recovery_codes", sa.JSON(), nullable=True),
         sa.Column("fs_webauthn_user_handle", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
         sa.Column("oidc_issuer", sqlmodel.sql.sqltypes.AutoString(), nullable=True),

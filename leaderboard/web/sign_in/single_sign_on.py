@@ -1,0 +1,105 @@
+"""Single sign-on with an OpenID Connect provider, where `[sign_in.oidc]` names one."""
+
+import logging
+from typing import Any, cast
+
+from authlib.integrations.base_client import OAuthError
+from authlib.integrations.flask_client import OAuth
+from flask import Blueprint, Flask, abort, current_app, flash, redirect, request, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_limiter.util import get_remote_address
+from flask_security import login_user
+from requests import RequestException
+
+from leaderboard import people
+from leaderboard.config import OIDC, Config
+from leaderboard.plugin import Invalid
+from leaderboard.web import config, db, now
+from leaderboard.web.access import is_our_page, public
+
+log = logging.getLogger(__name__)
+pages = Blueprint("single_sign_on", __name__)
+
+TIMEOUT = 10
+"""Seconds to wait for the provider."""
+
+
+def install(app: Flask, settings: Config) -> None:
+    """Two addresses: the way to the provider, and the way back."""
+    if settings.sign_in.oidc is None:
+        return
+    oidc = settings.sign_in.oidc
+    oauth = OAuth(app)
+    oauth.register(
+        "oidc",
+        client_id=oidc.client_id,
+        client_secret=oidc.client_secret.get_secret_value(),
+        server_metadata_url=f"{oidc.issuer.rstrip('/')}/.well-known/openid-configuration",
+        client_kwargs={
+            "scope": "openid email profile",
+            "code_challenge_method": "S256",
+            "default_timeout": TIMEOUT,
+        },
+    )
+    app.extensions["oidc"] = oauth.oidc
+    app.register_blueprint(pages)
+    back.limits = [("60 per 15 minutes", get_remote_address, None)]  # type: ignore[attr-defined]
+
+
+@pages.get("/sign-in/single")
+@public
+def start() -> ResponseReturnValue:
+    """To the provider's own sign-in page."""
+    wanted = request.args.get("next", "")
+    session["after_sign_on"] = wanted if is_our_page(wanted) else "/"
+    try:
+        answer: ResponseReturnValue = _provider().authorize_redirect(
+            config().public_url + url_for(".back"), nonce=None
+        )
+    except (RequestException, OAuthError, ValueError, KeyError) as error:
+        return _failed("the provider could not be asked", error)
+    return answer
+
+
+@pages.get("/sign-in/single/back")
+@public
+def back() -> ResponseReturnValue:
+    """Back from the provider: who is it?"""
+    settings = cast("OIDC", config().sign_in.oidc)
+    wanted = session.get("after_sign_on", "/")
+    try:
+        token = _provider().authorize_access_token()
+        claims = token["userinfo"]
+        vouched = people.Claims(
+            issuer=str(claims["iss"]),
+            subject=str(claims["sub"]),
+            email=claims.get("email"),
+            email_verified=claims.get("email_verified") is True,
+            name=claims.get("name"),
+        )
+    except (RequestException, OAuthError, ValueError, KeyError, TypeError) as error:
+        return _failed("the provider's answer was not good", error)
+    try:
+        with db().writing() as work:
+            person = people.person_of_claims(
+                work, vouched, create=settings.create_people, zone=config().week.timezone, now=now()
+            )
+    except Invalid as error:
+        flash(error.message, "error")
+        return redirect(url_for("security.login"))
+    login_user(person, authn_via=["oidc"])
+    return redirect(wanted if isinstance(wanted, str) and is_our_page(wanted) else "/")
+
+
+def _provider() -> Any:
+    provider = current_app.extensions.get("oidc")
+    if provider is None:
+        abort(404)
+    return provider
+
+
+def _failed(what: str, error: Exception) -> ResponseReturnValue:
+    log.warning("single sign-on: %s (%s)", what, type(error).__name__)
+    flash(_("Single sign-on did not work just now. Try again, or sign in another way."), "error")
+    return redirect(url_for("security.login"))
