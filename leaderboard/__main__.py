@@ -46,16 +46,32 @@ def with_config(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def open_database(config: Config) -> Any:
-    """The configured database, brought up to date first when it is new; an older one is refused with the remedy."""
+    """The configured database; a new one gets its tables, an older one is refused with the remedy."""
     from leaderboard.database import Database, Unavailable
 
     database = Database(config.database.url)
     try:
-        if database.pending():
-            raise click.ClickException("the database's tables are older than the program; run: leaderboard db upgrade")
+        if database.is_new():
+            prepare(database, config)
+        elif database.pending():
+            raise click.ClickException(
+                "the database's tables are older than the program; run: leaderboard db upgrade"
+            )
     except Unavailable as error:
         raise click.ClickException(f"the database cannot be reached: {error}") from None
     return database
+
+
+def prepare(database: Any, config: Config) -> None:
+    """Bring the tables up to date, and record the config's numbers as version 1 of the rules where there is none."""
+    from leaderboard import weeks
+    from leaderboard.ledger import record_rules
+    from leaderboard.tables import RulesVersion
+
+    database.upgrade()
+    with database.writing() as session:
+        if session.get(RulesVersion, 1) is None:
+            record_rules(session, config.points, config.fair_play, weeks.now(), note="from the config file")
 
 
 def progress(title: str) -> tuple[Any, Callable[[int, int], None]]:
@@ -74,7 +90,7 @@ def main() -> None:
     """Extra Mile: points for going above and beyond, each resting on a witness."""
 
 
-@main.command()
+@main.command(short_help="Open a made-up company to try everything out.")
 @click.option("--port", default=8000, show_default=True, help="Where to serve it, on 127.0.0.1.")
 @click.option(
     "--folder",
@@ -92,7 +108,7 @@ def demo(port: int, folder: Path | None, no_history: bool) -> None:
     company.run(port, folder, history=not no_history)
 
 
-@main.command()
+@main.command(short_help="Serve the product: the web and the clock.")
 @with_config
 @click.option("--no-jobs", is_flag=True, help="Serve the web only; run `leaderboard scheduler` beside it.")
 def run(config_file: Path | None, no_jobs: bool) -> None:
@@ -104,7 +120,7 @@ def run(config_file: Path | None, no_jobs: bool) -> None:
     serve(config, config_file, jobs=not no_jobs)
 
 
-@main.command()
+@main.command(short_help="Run the clock only, beside `run --no-jobs`.")
 @with_config
 def scheduler(config_file: Path | None) -> None:
     """Run the clock only: closes weeks, pulls sources, sends announcements. Several of them are harmless."""
@@ -114,7 +130,7 @@ def scheduler(config_file: Path | None) -> None:
     keep_time(config, open_database(config))
 
 
-@main.command()
+@main.command(short_help="Fetch what is new from a helpdesk now.")
 @with_config
 @click.argument("source")
 def pull(config_file: Path | None, source: str) -> None:
@@ -137,7 +153,7 @@ def pull(config_file: Path | None, source: str) -> None:
     click.echo(f"{source}: {new} new facts")
 
 
-@main.command()
+@main.command(short_help="Read stored deliveries again.")
 @with_config
 @click.argument("delivery", type=int, required=False)
 @click.option("--failed", is_flag=True, help="All failed deliveries, the oldest first.")
@@ -170,12 +186,14 @@ def replay(config_file: Path | None, delivery: int | None, failed: bool, source:
             except LookupError as error:
                 raise click.ClickException(str(error)) from None
             still += receipt.state == "failed"
-            click.echo(f"delivery {id_}: {receipt.state}, {receipt.new} new facts {receipt.reason or ''}".rstrip())
+            click.echo(
+                f"delivery {id_}: {receipt.state}, {receipt.new} new facts {receipt.reason or ''}".rstrip()
+            )
             tell(done, len(ids))
     sys.exit(1 if still else 0)
 
 
-@main.command("close-week")
+@main.command("close-week", short_help="Close ended weeks now.")
 @with_config
 @click.option("--team", help="Only this team (its slug).")
 @click.option("--week", help="Only this week, as 2026-W47.")
@@ -185,11 +203,13 @@ def close_week(config_file: Path | None, team: str | None, week: str | None, dry
     from leaderboard import jobs, weeks
 
     config = load(config_file)
-    for line in jobs.close_weeks_by_hand(open_database(config), config, weeks.now, team, week, dry_run=dry_run):
+    for line in jobs.close_weeks_by_hand(
+        open_database(config), config, weeks.now, team, week, dry_run=dry_run
+    ):
         click.echo(line)
 
 
-@main.command()
+@main.command(short_help="Prove that ledger, scores and evidence agree.")
 @with_config
 def audit(config_file: Path | None) -> None:
     """Prove on the live database that ledger, scores and evidence agree; exit status 1 and every difference if not."""
@@ -206,7 +226,7 @@ def audit(config_file: Path | None) -> None:
     sys.exit(1 if found else 0)
 
 
-@main.command()
+@main.command(short_help="Compute scores again from the evidence.")
 @with_config
 def rebuild(config_file: Path | None) -> None:
     """Compute scores and tallies again from the stored evidence; safe beside a running server."""
@@ -217,7 +237,9 @@ def rebuild(config_file: Path | None) -> None:
     bar, tell = progress("rebuilding")
     with bar:
         written = anew(database, weeks.now(), tell)
-    click.echo(f"rebuilt; {written} ledger lines had to be corrected" if written else "rebuilt; the ledger was right")
+    click.echo(
+        f"rebuilt; {written} ledger lines had to be corrected" if written else "rebuilt; the ledger was right"
+    )
 
 
 @main.group()
@@ -240,10 +262,20 @@ def people_import(config_file: Path | None, file: Path, dry_run: bool) -> None:
     config = load(config_file)
     database = open_database(config)
     with database.writing() as session:
-        report = rooms.import_csv(session, file.read_bytes(), weeks.now(), dry_run, config.week.timezone)
-    for line in report.lines():
-        click.echo(line)
-    sys.exit(1 if report.errors else 0)
+        report = rooms.import_csv(session, file.read_bytes(), weeks.now(), dry_run, zone=config.week.timezone)
+    for number, mistake in report.errors:
+        click.echo(f"{file}, line {number}: {mistake}" if number else f"{file}: {mistake}", err=True)
+    for title, lines in (
+        ("new team", report.new_teams),
+        ("added", report.added),
+        ("changed", report.changed),
+    ):
+        for line in lines:
+            click.echo(f"{title}: {line}")
+    if report.errors:
+        raise click.ClickException(f"{len(report.errors)} mistakes; nothing was changed")
+    summary = f"{len(report.added)} added, {len(report.changed)} changed, {report.unchanged} as before"
+    click.echo(f"{summary} (dry run: nothing was changed)" if dry_run else summary)
 
 
 @main.group()
@@ -254,10 +286,14 @@ def token() -> None:
 @token.command("create")
 @with_config
 @click.option("--person", required=True, help="E-mail, handle or id of the person it acts for.")
-@click.option("--scope", "scopes", multiple=True, required=True, help="read, write or admin; may be repeated.")
+@click.option(
+    "--scope", "scopes", multiple=True, required=True, help="read, write or admin; may be repeated."
+)
 @click.option("--days", type=click.IntRange(1, 3650), help="How long it lasts; default: until it is revoked.")
 @click.option("--name", default="made by command", show_default=True, help="What its owner sees in the list.")
-def token_create(config_file: Path | None, person: str, scopes: tuple[str, ...], days: int | None, name: str) -> None:
+def token_create(
+    config_file: Path | None, person: str, scopes: tuple[str, ...], days: int | None, name: str
+) -> None:
     """Make an API token; it is printed as the last word, once."""
     from leaderboard import people as rooms
     from leaderboard import weeks
@@ -267,20 +303,24 @@ def token_create(config_file: Path | None, person: str, scopes: tuple[str, ...],
         owner = rooms.find(session, person)
         if owner is None:
             raise click.ClickException(f"there is no person {person!r}")
-        text = rooms.token_create(session, owner, scopes, days, weeks.now(), name=name)
+        text = rooms.token_create(session, owner, list(scopes), days, weeks.now(), name=name)
     click.echo(f"A token for {owner.name} ({', '.join(scopes)}): {text}")
 
 
-@main.command()
+@main.command(short_help="Send signed deliveries, as a helpdesk would.")
 @with_config
 @click.argument("source")
 @click.option("--url", help="Where to send; default: [server] public_url.")
 @click.option("--rate", default=2.0, show_default=True, help="Deliveries per second.")
 @click.option("--count", default=20, show_default=True, help="How many deliveries.")
 @click.option("--duplicates", default=0.1, show_default=True, help="Share that is sent twice.")
-@click.option("--reorder", default=0.1, show_default=True, help="Share that changes places with the next one.")
+@click.option(
+    "--reorder", default=0.1, show_default=True, help="Share that changes places with the next one."
+)
 @click.option("--late", default=0.1, show_default=True, help="Share that happened last week.")
-@click.option("--agent", "agents", multiple=True, help="Account ids or addresses; default: those already known.")
+@click.option(
+    "--agent", "agents", multiple=True, help="Account ids or addresses; default: those already known."
+)
 @click.option("--seed", type=int, help="For the same deliveries again.")
 def simulate(config_file: Path | None, source: str, **options: Any) -> None:
     """Post signed deliveries of SOURCE over HTTP, with duplicates, re-ordered and late ones: a helpdesk to watch."""
@@ -289,10 +329,21 @@ def simulate(config_file: Path | None, source: str, **options: Any) -> None:
     config = load(config_file)
     if source not in config.plugins:
         raise click.ClickException(f"there is no [plugins.{source}] in the config")
-    agents = list(options.pop("agents"))
-    if not agents:
-        agents = sender.known_agents(open_database(config), source)
-    sys.exit(sender.run(config, source, agents=agents, **options))
+    agents = list(options.pop("agents")) or known_agents(config, source)
+    sent = sender.run(config, source, agents=agents, **options)
+    sys.exit(0 if set(sent.answers) <= {202} else 1)
+
+
+def known_agents(config: Config, source: str, most: int = 50) -> list[str]:
+    """Accounts of this source that are linked to people; else the addresses of people who may receive."""
+    from sqlmodel import col, select
+
+    from leaderboard.tables import Identity, Person
+
+    linked = select(Identity.account).where(Identity.source == source, col(Identity.person_id).is_not(None))
+    people = select(Person.email).where(col(Person.active), ~col(Person.bot)).order_by(col(Person.id))
+    with open_database(config).reading() as session:
+        return list(session.exec(linked.limit(most))) or list(session.exec(people.limit(most)))
 
 
 @main.group()
@@ -304,24 +355,12 @@ def db() -> None:
 @with_config
 def db_upgrade(config_file: Path | None) -> None:
     """Bring the tables up to date, all or nothing. Take a backup first."""
-    from leaderboard import weeks
     from leaderboard.database import Database
-    from leaderboard.ledger import record_rules, rules_of
 
     config = load(config_file)
     database = Database(config.database.url)
-    database.upgrade()
-    with database.writing() as session:
-        if rules_of(session, "").version == 1 and not has_rules(session):
-            record_rules(session, config.points, config.fair_play, weeks.now(), note="from the config file")
+    prepare(database, config)
     click.echo(f"{database.version()}: up to date")
-
-
-def has_rules(session: Any) -> bool:
-    """Whether version 1 of the rules has been recorded."""
-    from leaderboard.tables import RulesVersion
-
-    return session.get(RulesVersion, 1) is not None
 
 
 @db.command("check")

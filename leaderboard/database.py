@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import Engine, create_engine, event, inspect, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -77,7 +77,7 @@ class Database:
                 code = getattr(getattr(error.__cause__, "orig", None), "sqlstate", None)
                 if code not in ("40P01", "40001") or attempt == tries:
                     raise
-                time.sleep(random.uniform(0, 0.02 * attempt))
+                time.sleep(random.uniform(0, 0.02 * attempt))  # noqa: S311 (spreads waiters, hides nothing)
         raise AssertionError("unreachable")
 
     def dispose(self) -> None:
@@ -101,6 +101,11 @@ class Database:
 
         with self._gate.turn() if self.is_sqlite else _open():
             command.upgrade(self._alembic(), revision)
+
+    def is_new(self) -> bool:
+        """Whether nothing of ours is in the database yet."""
+        with self.engine.connect() as connection:
+            return not inspect(connection).has_table("alembic_version")
 
     def pending(self) -> bool:
         """Whether the tables are older than the program."""
@@ -135,8 +140,8 @@ class Database:
 class Gate:
     """Lets writing units through one at a time, first come first served.
 
-    SQLite's own waiting is a lottery: under load p99 is 20 times that of a queue. Threads queue in this process; processes queue
-    at an flock beside the database file.
+    SQLite's own waiting is a lottery: under load its p99 is 20 times that of a queue. Threads queue in this process,
+    processes at an flock beside the database file.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -258,13 +263,17 @@ def is_postgresql(session: Session) -> bool:
     return session.get_bind().dialect.name == "postgresql"
 
 
+LOCK_NAMES = """
+    SELECT pg_advisory_xact_lock(k)
+    FROM (SELECT hashtextextended(n, 0) AS k FROM unnest(CAST(:names AS text[])) AS n ORDER BY 1) AS s
+"""
+
+
 def lock_names(session: Session, names: set[str]) -> None:
-    """Hold these names until the unit of work ends. SQLite has one writer anyway; PostgreSQL takes transaction locks, in order."""
+    """Hold these names until the unit of work ends: transaction locks on PostgreSQL, in order. SQLite has one writer."""
     if is_postgresql(session) and names:
         session.connection().execute(
-            text(
-                "SELECT pg_advisory_xact_lock(k) FROM (SELECT hashtextextended(n, 0) k FROM unnest(CAST(:names AS text[])) n ORDER BY 1) s"
-            ),
+            text(LOCK_NAMES),
             {"names": sorted(names)},
         )
 
@@ -289,19 +298,19 @@ LEDGER = "points_entry"
 def ledger_triggers(dialect: str) -> list[str]:
     """Statements that make the ledger append-only, safe to repeat; run after every migration (a rebuilt table loses them)."""
     if dialect == "sqlite":
+        refuse = "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
         return [
             statement
-            for act in ("UPDATE", "DELETE")
+            for act in ("update", "delete")
             for statement in (
-                f"DROP TRIGGER IF EXISTS {LEDGER}_no_{act.lower()}",
-                f"CREATE TRIGGER {LEDGER}_no_{act.lower()} BEFORE {act} ON {LEDGER} "
-                f"BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
+                f"DROP TRIGGER IF EXISTS {LEDGER}_no_{act}",
+                f"CREATE TRIGGER {LEDGER}_no_{act} BEFORE {act} ON {LEDGER} {refuse}",
             )
         ]
+    raises = "$$ BEGIN RAISE EXCEPTION 'the ledger is append-only'; END $$"
+    when = "BEFORE UPDATE OR DELETE OR TRUNCATE"
     return [
-        "CREATE OR REPLACE FUNCTION ledger_is_append_only() RETURNS trigger LANGUAGE plpgsql AS "
-        "$$ BEGIN RAISE EXCEPTION 'the ledger is append-only'; END $$",
+        f"CREATE OR REPLACE FUNCTION ledger_is_append_only() RETURNS trigger LANGUAGE plpgsql AS {raises}",
         f"DROP TRIGGER IF EXISTS {LEDGER}_no_change ON {LEDGER}",
-        f"CREATE TRIGGER {LEDGER}_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON {LEDGER} "
-        "FOR EACH STATEMENT EXECUTE FUNCTION ledger_is_append_only()",
+        f"CREATE TRIGGER {LEDGER}_no_change {when} ON {LEDGER} EXECUTE FUNCTION ledger_is_append_only()",
     ]

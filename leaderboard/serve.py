@@ -37,7 +37,7 @@ def serve(config: Config, file: Path | None, *, jobs: bool) -> None:
     clock = None
     if jobs:
         command = [sys.executable, "-m", "leaderboard", "scheduler"]
-        clock = subprocess.Popen([*command, "--config", str(file)] if file else command)  # noqa: S603
+        clock = subprocess.Popen([*command, "--config", str(file)] if file else command)
     try:
         Server(
             "leaderboard.serve:wsgi",

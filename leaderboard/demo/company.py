@@ -1,5 +1,7 @@
 """Who works in the demo company, and what they do for customers and each other. All invented."""
 
+# ruff: noqa: E501 (a story is one line, as it was told)
+
 TEAMS = {
     "Care": ("Europe/Berlin", ("Lea Brandt", "Ana Kovač", "Ben Okafor", "Chris Lindqvist", "Mina Haddad", "Tomás Rey", "Yuki Mori", "Paula Weiß")),
     "Shop Floor": ("Europe/Berlin", ("Jonas Adler", "Sofia Marino", "Emre Yıldız", "Greta Nowak", "Luis Ferreira", "Hanna Vogel", "Oskar Dahl", "Ines Roth")),
@@ -67,4 +69,9 @@ PROMISES = (
     "Keep the blue one aside until Saturday",
 )
 
-ARTICLES = ("Measuring a frame", "What to do when the label is torn", "Returns from abroad", "Choosing the right charger")
+ARTICLES = (
+    "Measuring a frame",
+    "What to do when the label is torn",
+    "Returns from abroad",
+    "Choosing the right charger",
+)

@@ -1,5 +1,7 @@
 """Open the demo: config and database in a folder, history where there is none yet, then serve."""
 
+import base64
+import os
 import secrets
 import tempfile
 from pathlib import Path
@@ -53,9 +55,8 @@ def run(port: int, folder: Path | None, *, history: bool) -> None:
     file = folder / "leaderboard.toml"
     if not file.exists():
         write_config(file, port)
+    os.environ["LEADERBOARD_SERVER__PORT"] = str(port)  # the folder may have been made for another one
     config = load(file)
-    if config.server.port != port:
-        config = load(file, server=config.server.model_dump() | {"port": port, "secret_key": _secret(config)})
     fill(config, history)
     roles = (
         ("member", company.TEAMS["Care"][1][1]),
@@ -75,11 +76,10 @@ def write_config(file: Path, port: int) -> None:
     """A config with fresh secrets for this demo, readable by its owner only."""
     database = (file.parent / "leaderboard.db").resolve()
     words = {name: secrets.token_urlsafe(36) for name in ("secret_key", "demo", "zendesk", "help_scout")}
-    key = secrets.token_bytes(32)
-    import base64
-
     file.touch(mode=0o600)
-    text = CONFIG.format(port=port, database=database, standard=base64.b64encode(key).decode(), **words)
+    text = CONFIG.format(
+        port=port, database=database, standard=base64.b64encode(secrets.token_bytes(32)).decode(), **words
+    )
     file.write_text(text, encoding="utf-8")
 
 
@@ -89,13 +89,11 @@ def fill(config: Config, history: bool) -> None:
     new = database.pending()
     database.upgrade()
     if new:
-        Console(stderr=True, highlight=False).print("Hiring 41 people and living through ten weeks with them …")
+        Console(stderr=True, highlight=False).print(
+            "Hiring 41 people and living through ten weeks with them …"
+        )
         moment = weeks.now()
         hire(database, config, PASSWORD, moment)
         if history:
             Story(database, config, PASSWORD, moment).live()
     database.dispose()
-
-
-def _secret(config: Config) -> str:
-    return config.server.secret_key.get_secret_value()

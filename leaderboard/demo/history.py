@@ -1,0 +1,344 @@
+"""Ten weeks of the demo company, lived through the real doors: signed deliveries, filled-in forms, the clock's own closing.
+
+Nothing here writes a ledger row. The clock handed to the app is moved from event to event; everything else is as in life.
+"""
+
+import csv
+import heapq
+import io
+import json
+import re
+from collections.abc import Callable
+from datetime import datetime, time, timedelta
+from functools import partial
+from itertools import count
+from random import Random
+from typing import Any
+
+from flask.testing import FlaskClient
+from rich.console import Console
+from rich.progress import Progress
+from sqlmodel import select
+
+from leaderboard import jobs
+from leaderboard.app import create_app
+from leaderboard.config import Config
+from leaderboard.database import Database
+from leaderboard.demo import company
+from leaderboard.ledger import record_rules
+from leaderboard.people import hash_password, import_csv, slug_of
+from leaderboard.tables import Person, Team
+from leaderboard.weeks import Week, at_local, week_of
+
+WEEKS = 10
+STRANGER = "7340211"
+"""An account in Zendesk that nobody is linked to yet: /admin shows what waits for it."""
+
+
+def email_of(name: str) -> str:
+    """The demo's address of a person."""
+    return f"{slug_of(name.split()[0], 'x')}@example.com"
+
+
+def hire(db: Database, config: Config, password: str, moment: datetime) -> None:
+    """Import people.csv as a company would, a while ago, and give everyone the demo's password."""
+    began = moment - timedelta(weeks=WEEKS + 1)
+    table = io.StringIO()
+    rows = csv.writer(table)
+    rows.writerow(["name", "email", "team", "role", "timezone", "joined_on"])
+    joined = (began - timedelta(days=200)).date().isoformat()
+    for team, (zone, names) in company.TEAMS.items():
+        for place, name in enumerate(names):
+            rows.writerow([name, email_of(name), team, "lead" if place == 0 else "member", zone, joined])
+    admin, team = company.ADMIN
+    rows.writerow([admin, email_of(admin), team, "admin", company.TEAMS[team][0], joined])
+    hashed = hash_password(password)
+    with db.writing() as session:
+        report = import_csv(session, table.getvalue(), began, dry_run=False, zone="Europe/Berlin")
+        if report.errors:
+            raise RuntimeError(f"the demo's people.csv: {report.errors}")
+        record_rules(session, config.points, config.fair_play, began, note="from the config file")
+        for row in session.exec(select(Team)):
+            row.timezone = company.TEAMS[row.name][0]
+            row.accepts = "at_once" if row.name in ("Online", "Shop Floor") else "lead"
+            session.add(row)
+        for person in session.exec(select(Person)):
+            person.password = hashed
+            session.add(person)
+
+
+class Story:
+    """The company's diary: what happens when, in order, each through its door."""
+
+    def __init__(self, db: Database, config: Config, password: str, moment: datetime) -> None:
+        self.db, self.config, self.password = db, config, password
+        self.until = moment
+        self.random = Random(20)  # noqa: S311 (the same story every time)
+        self.moment = moment
+        self.app = create_app(config, db, lambda: self.moment)
+        self.app.config["RATELIMIT_ENABLED"] = False
+        self.clients: dict[str, tuple[FlaskClient, datetime]] = {}
+        self.diary: list[tuple[datetime, int, Callable[[], object]]] = []
+        self.number = count(1)
+        self.teams = {name: list(names) for name, (_, names) in company.TEAMS.items()}
+        self.tales = list(company.STORIES)
+        self.random.shuffle(self.tales)
+        self.told = count()
+
+    def live(self) -> None:
+        """Write the diary, then live it."""
+        first = week_of(self.until, "Europe/Berlin") - WEEKS
+        for number in range(WEEKS + 1):
+            self.plan_week(first + number)
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("ten weeks", total=len(self.diary))
+            while self.diary:
+                self.moment, _, act = heapq.heappop(self.diary)
+                act()
+                bar.update(task, advance=1)
+        self.moment = self.until
+        self.tick()
+
+    def at(self, moment: datetime, act: Callable[[], object]) -> None:
+        """Write an act into the diary, unless it lies in the future."""
+        if moment < self.until:
+            heapq.heappush(self.diary, (moment, next(self.number), act))
+
+    def plan_week(self, week: Week) -> None:
+        """What happens in one week."""
+        for _ in range(self.random.randint(11, 15)):
+            self.plan_story(week)
+        for _ in range(self.random.randint(30, 40)):
+            self.plan_thanks(week)
+        for _ in range(self.random.randint(6, 9)):
+            self.plan_promise(week)
+        for _ in range(self.random.randint(5, 9)):
+            self.plan_help(week)
+        for _ in range(2):
+            self.plan_recovery(week)
+        # Each team's Monday: the clock closes, the lead reads and announces.
+        for team, (zone, names) in company.TEAMS.items():
+            closing = at_local(week.monday, time(9, 1), zone)
+            self.at(closing, self.tick)
+            reading = closing + timedelta(minutes=self.random.randint(20, 90))
+            self.at(reading, partial(self.announce, team, names[0], week - 1))
+
+    def someone(self, team: str | None = None, *, but: tuple[str, ...] = ()) -> str:
+        team = team or self.random.choice(list(self.teams))
+        return self.random.choice([name for name in self.teams[team] if name not in but])
+
+    def working_hour(self, week: Week, zone: str) -> datetime:
+        day = week.monday + timedelta(days=self.random.randint(0, 5))
+        clock = time(self.random.randint(8, 18), self.random.randint(0, 59))
+        return at_local(day, clock, zone)
+
+    # --- stories: forms filled in by colleagues -------------------------------------------------------------
+
+    def plan_story(self, week: Week) -> None:
+        team = self.random.choice(list(self.teams))
+        hero = self.someone(team)
+        teller = self.someone(team if self.random.random() < 0.7 else None, but=(hero,))
+        heroes = [hero] + ([self.someone(team, but=(hero, teller))] if self.random.random() < 0.15 else [])
+        tale = self.tales[next(self.told) % len(self.tales)]
+        moment = self.working_hour(week, company.TEAMS[team][0])
+        self.at(moment, lambda: self.nominate(moment, team, teller, heroes, tale))
+
+    def nominate(
+        self, moment: datetime, team: str, teller: str, heroes: list[str], tale: tuple[str, str, str | None]
+    ) -> None:
+        guideline, text, customer = tale
+        first = " and ".join(name.split()[0] for name in heroes)
+        form = {
+            "nominees": [email_of(name) for name in heroes],
+            "guideline": guideline,
+            "story": text.format(name=first),
+            "customer": customer or "",
+            "happened_on": (moment - timedelta(days=self.random.randint(0, 2))).date().isoformat(),
+        }
+        page = self.fill_in(teller, "/nominate", form)
+        if page is None:
+            return
+        lead = self.teams[team][0]
+        judge = lead if lead not in (teller, *heroes) else company.ADMIN[0]
+        later = moment + timedelta(hours=self.random.randint(1, 20))
+        open_to_judge = week_of(moment, "Asia/Tokyo") < week_of(self.until, "Asia/Tokyo")
+        if open_to_judge or self.random.random() < 0.6:
+            self.at(later, lambda: self.press(judge, f"{page}/accept"))
+        for place in range(self.random.choice((0, 0, 1, 1, 2, 3, 5))):
+            friend = self.someone(but=(teller, *heroes))
+            self.at(later + timedelta(hours=place + 1), partial(self.press, friend, f"{page}/co-sign"))
+
+    def announce(self, team: str, lead: str, week: Week) -> None:
+        path = f"/lead/weeks/{slug_of(team, 'x')}/{week}"
+        if self.press(lead, f"{path}/announce"):
+            return
+        self.press(company.ADMIN[0], f"{path}/announce")  # the lead stars in it: an admin announces
+
+    # --- deliveries: signed, as the helpdesks send them -----------------------------------------------------
+
+    def plan_thanks(self, week: Week) -> None:
+        team = self.random.choice(list(self.teams))
+        agent, number = email_of(self.someone(team)), next(self.number)
+        moment = self.working_hour(week, company.TEAMS[team][0])
+        words = self.random.choice(company.THANKS) if self.random.random() < 0.6 else ""
+        if team == "Care" and self.random.random() < 0.04:
+            agent = STRANGER
+        self.at(moment, lambda: self.thanks(team, agent, number, moment, words))
+
+    def thanks(self, team: str, agent: str, number: int, moment: datetime, words: str) -> None:
+        stamp = f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+        guest = number % 97
+        if team in ("Care", "Shop Floor"):
+            rating: dict[str, Any] = {
+                "extra_mile": "rating",
+                "rating": "good",
+                "ticket": str(10_000 + number),
+                "agent": agent,
+            }
+            self.send("zendesk", rating | {"customer": str(7_000 + guest), "comment": words, "at": stamp})
+        elif team in ("Shipping", "Repairs"):
+            rating = {
+                "id": number,
+                "customer": {"id": 500 + guest, "email": f"customer{guest}@example.org"},
+                "threadId": 30_000_000 + number,
+                "conversationId": 40_000_000 + number,
+                "conversationNumber": number,
+                "mailboxId": 85,
+                "rating": "great",
+                "user": {"id": agent, "email": agent},
+                "comments": words,
+                "createdAt": stamp.removesuffix("Z"),
+            }
+            self.send("help_scout", rating, {"X-HelpScout-Event": "satisfaction.ratings"})
+        else:
+            data = {
+                "key": f"csat-{number}",
+                "agent": agent,
+                "ticket": str(number),
+                "customer": f"Guest {guest}",
+            }
+            kind = "thanks.received" if words else "rating.good"
+            self.send(
+                "standard",
+                {"type": kind, "timestamp": stamp, "data": data | ({"text": words} if words else {})},
+            )
+
+    def plan_help(self, week: Week) -> None:
+        team = self.random.choice(list(self.teams))
+        owner = self.someone(team)
+        helper, number = self.someone(but=(owner,)), next(self.number)
+        moment = self.working_hour(week, company.TEAMS[team][0])
+        note = {
+            "id": number,
+            "what": "note",
+            "agent": email_of(helper),
+            "owner": email_of(owner),
+            "ticket": str(number),
+        }
+        if self.random.random() < 0.25:
+            note = {"id": number, "what": "article", "agent": email_of(helper)}
+        self.at(moment, lambda: self.send("demo", note | {"at": f"{moment:%Y-%m-%dT%H:%M:%SZ}"}))
+
+    def plan_promise(self, week: Week) -> None:
+        team = self.random.choice(list(self.teams))
+        agent, number = email_of(self.someone(team)), next(self.number)
+        moment = self.working_hour(week, company.TEAMS[team][0])
+        due = moment + timedelta(hours=self.random.randint(3, 60))
+        fact = {"id": number, "agent": agent, "ticket": str(number)}
+        made = {
+            "what": "promise",
+            "words": self.random.choice(company.PROMISES),
+            "due": f"{due:%Y-%m-%dT%H:%M:%SZ}",
+        }
+        self.at(moment, lambda: self.send("demo", fact | made | {"at": f"{moment:%Y-%m-%dT%H:%M:%SZ}"}))
+        if self.random.random() < 0.85:
+            kept = moment + (due - moment) * self.random.uniform(0.3, 0.95)
+            self.at(
+                kept, lambda: self.send("demo", fact | {"what": "kept", "at": f"{kept:%Y-%m-%dT%H:%M:%SZ}"})
+            )
+
+    def plan_recovery(self, week: Week) -> None:
+        """A complaint is a gift: unhappy, answered, thankful."""
+        team = self.random.choice(list(self.teams))
+        number, moment = next(self.number), self.working_hour(week, company.TEAMS[team][0])
+        fact = {
+            "id": number,
+            "agent": email_of(self.someone(team)),
+            "ticket": str(number),
+            "customer": f"c{number}@example.org",
+        }
+        steps = (
+            ("bad", "I waited two days and nobody called."),
+            ("reply", ""),
+            ("thanks", "You made it right, and more. Thank you."),
+        )
+        for hours, (what, words) in zip((0, 2, 20), steps, strict=True):
+            at = moment + timedelta(hours=hours)
+            body = (
+                fact | {"what": what, "at": f"{at:%Y-%m-%dT%H:%M:%SZ}"} | ({"words": words} if words else {})
+            )
+            if what == "reply":
+                body |= {"id": number + 1_000_000}
+                del body["customer"]
+            self.at(at, partial(self.send, "demo", body))
+
+    # --- the doors ------------------------------------------------------------------------------------------
+
+    def send(self, source: str, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
+        """Post a signed delivery; now and then twice, as helpdesks do."""
+        raw = json.dumps(body, ensure_ascii=False).encode()
+        signed = self.config.plugins[source].sign(raw, self.moment) | (headers or {})
+        client = self.app.test_client()
+        for _ in range(2 if self.random.random() < 0.05 else 1):
+            answer = client.post(
+                f"/hooks/{source}", data=raw, headers=signed, content_type="application/json"
+            )
+            if answer.status_code != 202 or answer.get_json()["state"] != "done":
+                raise RuntimeError(
+                    f"the demo's {source} delivery was answered {answer.status_code}: {answer.get_data(as_text=True)[:500]}"
+                )
+
+    def tick(self) -> None:
+        """What the clock would do at this moment."""
+        jobs.close_weeks(self.db, self.config, lambda: self.moment)
+        jobs.miss_promises(self.db, self.config, lambda: self.moment)
+
+    def client(self, name: str) -> FlaskClient:
+        """A browser of this person, signed in."""
+        known = self.clients.get(name)
+        if known and self.moment - known[1] < timedelta(days=10):
+            return known[0]
+        client = self.app.test_client()
+        form = {
+            "email": email_of(name),
+            "password": self.password,
+            "csrf_token": self.token(client, "/sign-in"),
+        }
+        answer = client.post("/sign-in", data=form)
+        if answer.status_code != 302:
+            raise RuntimeError(f"{name} cannot sign in to the demo: {answer.status_code}")
+        self.clients[name] = (client, self.moment)
+        return client
+
+    def token(self, client: FlaskClient, path: str) -> str:
+        """The CSRF token of a page's form."""
+        found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', client.get(path).get_data(as_text=True))
+        if found is None:
+            raise RuntimeError(f"{path} has no form")
+        return found[1]
+
+    def fill_in(self, name: str, path: str, form: dict[str, Any]) -> str | None:
+        """Send a form and return the address it leads to; None when the product refused it, as it may."""
+        client = self.client(name)
+        answer = client.post(path, data=form | {"csrf_token": self.token(client, path)})
+        if answer.status_code >= 500:
+            raise RuntimeError(f"{path} was answered {answer.status_code}")
+        return str(answer.location) if answer.status_code in (302, 303) else None
+
+    def press(self, name: str, path: str) -> bool:
+        """Press a button: a form with nothing but its token. False when this person may not."""
+        client = self.client(name)
+        answer = client.post(path, data={"csrf_token": self.token(client, "/nominate")})
+        if answer.status_code >= 500:
+            raise RuntimeError(f"{path} was answered {answer.status_code}")
+        return answer.status_code in (200, 302, 303)
