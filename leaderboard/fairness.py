@@ -193,10 +193,10 @@ def alike(one: str, other: str, limit: float) -> bool:
     """Whether difflib finds two plain texts alike by at least `limit` (0 to 1)."""
     if one == other:
         return True
-    # Threes of letters first, for thrift: each change spoils at most three of them, so texts that share few cannot be alike.
+    # Threes of letters first, for thrift: a letter put in spoils two and brings three, so texts that share few are not alike.
     threes, others = _threes(one), _threes(other)
     shared = (threes & others).total() * 2 / max(1, threes.total() + others.total())
-    if shared < 1 - 4 * (1 - limit):
+    if shared < 1 - 5 * (1 - limit):
         return False
     matcher = SequenceMatcher(None, one, other, autojunk=False)
     return matcher.real_quick_ratio() >= limit and matcher.ratio() >= limit

@@ -222,3 +222,9 @@ def test_a_story_needs_eighty_characters_that_can_be_seen(text: str) -> None:
 )
 def test_a_text_is_stored_as_it_was_meant(given_text: str, stored: str) -> None:
     assert fairness.clean_text(given_text, "story", 2000) == stored
+
+
+def test_letters_put_in_between_do_not_make_it_another_story() -> None:
+    plain = fairness.plain(a_story())
+    spread = "".join(sign + ("q" if place % 5 == 0 else "") for place, sign in enumerate(plain))
+    assert fairness.alike(plain, spread, 0.9)
