@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flask_babel import gettext as _
-from sqlalchemy import update
+from sqlalchemy import and_, or_, update
 from sqlmodel import Session, col, select
 
 from leaderboard.announcements import courier
@@ -295,6 +295,9 @@ def mark(session: Session, parcel: Parcel, problem: NotSent | None, now: datetim
 
 def deliver_due(db: Database, config: Config, clock: Clock) -> int:
     """Send what is due, side by side, each outside any unit of work; returns how many were tried."""
+    with db.reading() as session:
+        if not _something_due(session, clock()):
+            return 0
     with db.writing() as session:
         parcels = lease(session, clock())
     if not parcels:
@@ -302,6 +305,13 @@ def deliver_due(db: Database, config: Config, clock: Clock) -> int:
     with ThreadPoolExecutor(len(parcels), "announce") as pool:
         list(pool.map(lambda parcel: _deliver(db, config, clock, parcel), parcels))
     return len(parcels)
+
+
+def _something_due(session: Session, now: datetime) -> bool:
+    """Whether a row waits or has lost its sender; most steps find none and need no unit of work."""
+    waits = and_(col(Announcement.state) == "waiting", col(Announcement.next_try_at) <= now)
+    lost = and_(col(Announcement.state) == "sending", col(Announcement.leased_until) <= now)
+    return session.exec(select(Announcement.id).where(or_(waits, lost)).limit(1)).first() is not None
 
 
 def _deliver(db: Database, config: Config, clock: Clock, parcel: Parcel) -> None:

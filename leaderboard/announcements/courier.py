@@ -10,10 +10,11 @@ holds no address.
 
 import ipaddress
 import json
-import socket
 import sys
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+
+from leaderboard.outgoing import addresses_of, is_public
 
 HARMLESS = {"api-version", "sp", "sv", "sig", "key", "token", "threadkey", "thread"} | {
     "to",
@@ -24,7 +25,7 @@ HARMLESS = {"api-version", "sp", "sv", "sig", "key", "token", "threadkey", "thre
 """What may stand behind the ? of an address. Others (redirect, verify, template, ...) would loosen our own rules."""
 
 
-class NotAllowed(OSError):
+class Inside(OSError):
     """A connection to an address inside the own network, which the config does not allow."""
 
 
@@ -65,7 +66,7 @@ class Watch:
         host = place[0] if isinstance(place, tuple) and place else ""
         if not (host in self.allowed or is_public(str(host))):
             self.refused = True
-            raise NotAllowed("this address is inside the own network")
+            raise Inside("this address is inside the own network")
 
     def outcome(self, sent: bool) -> dict[str, Any]:
         """What to write down; `lasting` says that trying again later cannot help."""
@@ -81,30 +82,6 @@ class Watch:
             status = self.answers[-1]
             return _failed(f"the service answered {status}", 300 <= status < 500 and status not in (408, 429))
         return _failed("the service could not be reached", False)
-
-
-def addresses_of(host: str) -> set[str]:
-    """The addresses of a host; none when the name is not known."""
-    try:
-        return {str(entry[4][0]) for entry in socket.getaddrinfo(host.strip("[]"), None)}
-    except OSError:
-        return set()
-
-
-def is_public(host: str) -> bool:
-    """Whether this is an address on the public internet; also looks into addresses that carry an IPv4 one."""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    inner: ipaddress.IPv4Address | None = None
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour
-        if address in ipaddress.ip_network("64:ff9b::/96"):
-            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        elif address.teredo:
-            inner = address.teredo[1]
-    return address.is_global and not address.is_multicast and (inner is None or is_public(str(inner)))
 
 
 def look(url: str, schemas: list[str], hosts: list[str]) -> tuple[Any, str | None]:
@@ -171,9 +148,7 @@ def _went_out(error: Exception) -> bool:
 
     inner: BaseException | None = error
     while inner is not None:
-        if "NewConnectionError" in type(inner).__name__ or isinstance(
-            inner, NotAllowed | ConnectionRefusedError
-        ):
+        if "NewConnectionError" in type(inner).__name__ or isinstance(inner, Inside | ConnectionRefusedError):
             return False
         inner = getattr(inner, "reason", None) or next(
             (part for part in inner.args if isinstance(part, BaseException)), None

@@ -14,6 +14,7 @@ from leaderboard.recognition.announcing import (
     not_by,
     pick,
     save_words,
+    standing_winners,
     take_back_drop,
 )
 from leaderboard.recognition.closing import Waiting, close_week, closes_at, due, waiting
@@ -49,6 +50,7 @@ __all__ = [
     "pick",
     "recent",
     "save_words",
+    "standing_winners",
     "take_back_drop",
     "waiting",
     "winners",

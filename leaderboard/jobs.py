@@ -1,0 +1,203 @@
+"""The clock: timers that each call one function, and note when it last ran and how it ended.
+
+What is due is decided by rows in the database, never by a timer: a tick that comes late, twice, or in several processes at once
+changes nothing. APScheduler only ticks (its own calendar triggers miss weeks and repeat them when clocks change).
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from apscheduler.schedulers.background import BackgroundScheduler
+from sqlmodel import Session, select
+
+from leaderboard import announcements, deliveries, promises, recognition, weeks
+from leaderboard.config import Config
+from leaderboard.database import Database, Unavailable, insert
+from leaderboard.plugin import Invalid
+from leaderboard.tables import Heartbeat, Team
+from leaderboard.weeks import Clock, Week
+
+log = logging.getLogger(__name__)
+
+MAX_ERROR = 500
+
+
+@dataclass(frozen=True)
+class Job:
+    """Something the clock does every so many seconds; `side_by_side` is how many ticks of it may run at once."""
+
+    name: str
+    seconds: int
+    work: Callable[[Database, Config, Clock], object]
+    side_by_side: int = 1
+
+
+def start(db: Database, config: Config, clock: Clock) -> BackgroundScheduler:
+    """Start the timers in threads of this process; `.shutdown(wait=True)` lets what runs come to its end.
+
+    Never call it where the web app is made: every web process would have a clock of its own.
+    """
+    timers = BackgroundScheduler(
+        timezone="UTC",
+        # a late tick is run, not dropped, and many late ones are one
+        job_defaults={"misfire_grace_time": None, "coalesce": True},
+    )
+    for job in JOBS:
+        timers.add_job(
+            partial(tick, job, db, config, clock),
+            "interval",
+            seconds=job.seconds,
+            id=job.name,
+            next_run_time=weeks.now(),  # it lives by the machine's clock, whatever `clock` says
+            max_instances=job.side_by_side,
+        )
+    timers.start()
+    return timers
+
+
+def tick(job: Job, db: Database, config: Config, clock: Clock) -> bool:
+    """Run a job once; whether it ended well. What goes wrong is logged and noted, and stops no other job and no later tick."""
+    error = None
+    started_at = clock()
+    try:
+        job.work(db, config, clock)
+    except Unavailable as problem:
+        error = f"the database is unavailable: {problem}"
+        log.warning("job failed", extra={"job": job.name, "reason": error[:MAX_ERROR]})
+    except Exception as problem:  # whatever it is, the other jobs and the next tick go on
+        error = f"{type(problem).__name__}: {problem}"
+        log.exception("job failed", extra={"job": job.name})
+    try:
+        with db.writing() as session:
+            _note(session, job.name, started_at, clock(), error[:MAX_ERROR] if error else None)
+    except Unavailable as problem:
+        log.warning("job not noted", extra={"job": job.name, "reason": str(problem)[:MAX_ERROR]})
+    return error is None
+
+
+def _note(session: Session, job: str, started_at: datetime, finished_at: datetime, error: str | None) -> None:
+    table = Heartbeat.__table__  # type: ignore[attr-defined]
+    values = {"started_at": started_at, "finished_at": finished_at, "error": error}
+    statement = insert(session, table).values(job=job, **values)
+    session.connection().execute(statement.on_conflict_do_update(index_elements=["job"], set_=values))
+
+
+# ---------------------------------------------------------------- the jobs
+
+
+def close_weeks(db: Database, config: Config, clock: Clock) -> int:
+    """Work through what is pending, close every week that is due, the oldest first, and let the autopilot announce.
+
+    Returns how many weeks this call closed. A week that cannot be closed keeps no other team waiting.
+    """
+    with db.reading() as session:
+        found = recognition.due(session, config, clock())
+    if found:
+        deliveries.work_through(db, config, clock)
+    closed = 0
+    stuck: set[int] = set()
+    for team_id, week in found:
+        if team_id in stuck:
+            continue
+        try:
+            row = db.write(partial(_close, config=config, team_id=team_id, week=week, clock=clock))
+        except Exception:
+            stuck.add(team_id)
+            log.exception("week not closed", extra={"team": team_id, "week": str(week)})
+            continue
+        if row:
+            closed += 1
+            log.info("week closed", extra={"team": team_id, "week": str(week)})
+    announce_weeks(db, config, clock)
+    if stuck:
+        raise RuntimeError(f"{len(stuck)} teams have a week that could not be closed; the log says why")
+    return closed
+
+
+def _close(session: Session, config: Config, team_id: int, week: Week, clock: Clock) -> bool:
+    return recognition.close_week(session, config, team_id, week, clock()) is not None
+
+
+def announce_weeks(db: Database, config: Config, clock: Clock) -> int:
+    """Announce for the teams on autopilot whose hour has come; returns how many."""
+    with db.reading() as session:
+        found = recognition.announce_due(session, config, clock())
+    announced = 0
+    for closed_id in found:
+        try:
+            with db.writing() as session:
+                recognition.announce(session, config, closed_id, clock(), None)
+            announced += 1
+        except Invalid:
+            log.info("announced by somebody else meanwhile", extra={"closed_week": closed_id})
+    return announced
+
+
+def miss_promises(db: Database, config: Config, clock: Clock) -> int:
+    """Mark open promises whose time has passed."""
+    return int(db.write(lambda session: promises.mark_missed(session, clock())))
+
+
+JOBS = (
+    Job("close weeks", 30, close_weeks),
+    Job("announce", 5, announcements.deliver_due, side_by_side=3),
+    Job("deliveries", 15, deliveries.work_through),
+    Job("pull", 30, deliveries.pull_due),
+    Job("promises", 60, miss_promises),
+)
+
+
+# ---------------------------------------------------------------- by hand
+
+
+def close_weeks_by_hand(
+    db: Database, config: Config, clock: Clock, team: str | None, week: str | None, *, dry_run: bool = False
+) -> Iterator[str]:
+    """Close what is due (or what is named, as soon as it has ended) and say so, line by line. Raises Invalid.
+
+    With `dry_run` it works everything out and keeps nothing.
+    """
+    named = _week(week)
+    with db.reading() as session:
+        teams = {row.id or 0: row for row in session.exec(select(Team).order_by(Team.slug))}
+        chosen = [row for row in teams.values() if team in (None, row.slug)]
+        if not chosen:
+            raise Invalid(
+                f"there is no team {team!r}; the teams are {', '.join(row.slug for row in teams.values())}"
+            )
+        found = recognition.due(session, config, clock())
+    if named is None:
+        wanted = [(team_id, one) for team_id, one in found if teams[team_id] in chosen]
+    else:
+        wanted = [(row.id or 0, named) for row in chosen]
+    if not wanted:
+        yield "nothing is due"
+    if not dry_run:
+        for team_id, one in wanted:
+            with db.writing() as session:
+                yield _close_one(session, config, teams[team_id], one, clock)
+        return
+    with db.writing() as session:
+        # One unit of work for all, so that each week sees those before it as closed; then all of it is taken back.
+        said = [_close_one(session, config, teams[team_id], one, clock) for team_id, one in wanted]
+        session.rollback()
+    yield from (f"would be: {line}" for line in said)
+
+
+def _close_one(session: Session, config: Config, team: Team, week: Week, clock: Clock) -> str:
+    closed = recognition.close_week(session, config, team.id or 0, week, clock())
+    if closed is None:
+        return f"{team.name} {week}: closed already"
+    winners = recognition.standing_winners(session, closed)
+    names = ", ".join(f"{row.category}: {whose.name} ({row.points})" for row, whose in winners)
+    return f"{team.name} {week}: closed; {names or 'nobody had two witnesses in one category'}"
+
+
+def _week(text: str | None) -> Week | None:
+    try:
+        return Week.parse(text) if text else None
+    except ValueError as error:
+        raise Invalid(str(error)) from None
