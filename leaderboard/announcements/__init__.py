@@ -38,6 +38,8 @@ __all__ = [
     "clean_subject",
     "deliver_due",
     "it_arrived",
+    "lease",
+    "mark",
     "of_week",
     "plain",
     "queue",
@@ -180,6 +182,7 @@ def _check_url(config: Config, url: str) -> str:
 def queue(session: Session, closed_week_id: int, team_id: int, subject: str, body: str, now: datetime) -> int:
     """One row for each of the team's active channels; how many are new. A second call adds nothing."""
     new = 0
+    table = Announcement.__table__  # type: ignore[attr-defined]
     for channel in channels(session, team_id):
         row = {
             "closed_week_id": closed_week_id,
@@ -191,8 +194,8 @@ def queue(session: Session, closed_week_id: int, team_id: int, subject: str, bod
             "created_at": now,
             "next_try_at": now,
         }
-        statement = insert(session, Announcement.__table__).values(row).on_conflict_do_nothing()  # type: ignore[attr-defined]
-        new += session.connection().execute(statement).rowcount
+        statement = insert(session, table).values(row).on_conflict_do_nothing().returning(table.c.id)
+        new += session.connection().execute(statement).first() is not None
     return new
 
 
