@@ -84,7 +84,7 @@ def run(
     """Send `count` facts about these agents to the source's hook at `rate` deliveries a second, a line for each.
 
     `url` is the server's address (by default the config's port on this machine). Raises Invalid, saying what to mend, when
-    the source, an agent or the server is missing. The same `seed` makes the same facts in the same order.
+    the source, an agent or the server is missing. The same `seed` makes the same choices.
     """
     plugin = config.plugins.get(source)
     if plugin is None:
