@@ -3,7 +3,7 @@
 import logging
 import secrets
 
-from flask import Flask, Response, g, jsonify, make_response, render_template, request
+from flask import Flask, Response, current_app, g, jsonify, make_response, render_template, request
 from flask_babel import gettext as _
 from werkzeug.exceptions import BadRequest, HTTPException, ServiceUnavailable
 
@@ -14,7 +14,7 @@ from leaderboard.plugin import Invalid
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 5
-MACHINES = ("/api/", "/hooks/")
+MACHINES = ("/api/", "/hooks/", "/healthz", "/metrics")
 """Addresses that programs call: they are told in JSON."""
 
 PAGES = {
@@ -79,13 +79,13 @@ def answer(error: HTTPException, words: str | None = None) -> Response:
     code = error.code or 500
     reference = secrets.token_hex(4)
     if code >= 500:
-        g.nobody = True  # who is signed in may be the very thing that could not be read
+        # Who is signed in may be the very thing that could not be read: the page does without (Flask-Login looks here first).
+        g._login_user = current_app.login_manager.anonymous_user()  # type: ignore[attr-defined]
         cause = getattr(error, "original_exception", None)
         log.error("%s %s failed, reference %s", request.method, request.path, reference, exc_info=cause)
     if request.path.startswith(MACHINES):
-        response = jsonify(
-            type="about:blank", title=error.name, status=code, detail=error.description, reference=reference
-        )
+        problem = {"type": "about:blank", "title": error.name, "status": code, "detail": error.description}
+        response = jsonify(problem | {"reference": reference, "errors": getattr(error, "errors", [])})
         response.mimetype = "application/problem+json"
     else:
         title, text = PAGES.get(code) or PAGES[500 if code >= 500 else 400]

@@ -14,7 +14,6 @@ from flask_babel import Babel, format_date, format_datetime, get_locale
 
 from leaderboard import people
 from leaderboard.guidelines import BY_SLUG, N_
-from leaderboard.tables import Person
 from leaderboard.web import access, config, db
 
 blueprint = Blueprint("pages", __name__)
@@ -70,24 +69,19 @@ def install(app: Flask) -> None:
 
 def viewer_and_theme() -> dict[str, Any]:
     """`viewer`: the signed-in person or None. `theme`: light, dark, or "" for what the device prefers."""
-    return {"viewer": viewer(), "theme": theme()}
+    return {"viewer": access.viewer(), "theme": theme()}
 
 
 def theme() -> str:
     """How this browser wants pages to look, else the person; "" leaves it to the device."""
-    person = viewer()
+    person = access.viewer()
     chosen = request.cookies.get("theme") or (person.theme if person else None)
     return chosen if chosen in THEMES else ""
 
 
-def viewer() -> Person | None:
-    """The person who looks. Nobody on a page about a fault, which must not ask the database again."""
-    return None if g.get("nobody") else access.viewer()
-
-
 def language() -> str | None:
     """The language a person chose, else the best that their browser asks for and we have."""
-    person = viewer()
+    person = access.viewer()
     if person and person.locale in languages():
         return person.locale
     return request.accept_languages.best_match(languages(), "en")
@@ -101,7 +95,7 @@ def languages() -> tuple[str, ...]:
 
 def zone() -> str:
     """The zone times are shown in: the person's own, else their team's; the company's for those who are not signed in."""
-    person = viewer()
+    person = access.viewer()
     if person is None:
         return config().week.timezone
     if "zone" not in g:
@@ -116,7 +110,7 @@ def appearance() -> ResponseReturnValue:
     """Light, dark or as the device: kept in a cookie of this browser, and on the person for the next one."""
     chosen = request.form.get("theme", "")
     chosen = chosen if chosen in THEMES else ""
-    if person := viewer():
+    if person := access.viewer():
         with db().writing() as session:
             people.choose_theme(session, person.id or 0, chosen or None)
     back = request.form.get("back", "/")

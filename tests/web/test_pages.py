@@ -3,13 +3,16 @@
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from leaderboard.web import pages
+from tests.visitor import Visitor
 
+Client = Callable[[str], Visitor]
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -82,3 +85,67 @@ def test_every_text_can_be_taken_out_for_translators(tmp_path: Path) -> None:
     assert 'msgid "Who went the extra mile?"' in texts  # from a template
     assert 'msgid "There is nothing here"' in texts  # from Python
     assert 'msgid_plural "%(num)s points"' in texts
+
+
+# --- headers, appearance, language --------------------------------------------------------------------------
+
+
+def test_every_page_has_the_strict_policy_and_is_not_kept(client_of: Client) -> None:
+    for path in ("/", "/people", "/people/ana", "/nowhere"):
+        headers = client_of("ana").get(path).headers
+        assert headers["Content-Security-Policy"] == pages.POLICY
+        assert "unsafe" not in pages.POLICY
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Cache-Control"].startswith("private, no-")
+
+
+def test_files_are_kept_for_a_year_under_an_address_that_changes_with_them(visitor: Visitor) -> None:
+    page = visitor.get("/nowhere").text
+    addresses = re.findall(r'(?:href|src)="(/static/[^"#]+)"', page)
+    assert len(addresses) > 5
+    for address in addresses:
+        with visitor.get(address) as answer:
+            assert answer.status_code == 200, address
+            assert ("immutable" in answer.headers["Cache-Control"]) is ("?v=" in address)
+
+
+@pytest.mark.parametrize(
+    ("theme", "shown"), [("dark", "dark"), ("light", "light"), ("", None), ("purple", None)]
+)
+def test_a_chosen_look_is_on_the_next_page_and_in_the_next_browser(
+    client_of: Client, theme: str, shown: str | None
+) -> None:
+    answer = client_of("ana").submit("/appearance", {"theme": theme, "back": "/people"})
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/people")
+    expected = f'data-bs-theme="{shown}"' if shown else None
+    page = client_of("ana").get("/people").text  # another browser: no cookie
+    assert (expected in page) if expected else ("data-bs-theme" not in page)
+
+
+def test_somebody_who_is_not_signed_in_keeps_the_look_in_a_cookie(visitor: Visitor) -> None:
+    visitor.submit("/appearance", {"theme": "dark"})
+    assert 'data-bs-theme="dark"' in visitor.get("/nowhere").text
+    visitor.submit("/appearance", {"theme": ""})
+    assert "data-bs-theme" not in visitor.get("/nowhere").text
+
+
+@pytest.mark.parametrize(
+    "back", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", ""]
+)
+def test_the_way_back_stays_with_us(visitor: Visitor, back: str) -> None:
+    assert visitor.submit("/appearance", {"theme": "dark", "back": back}).headers["Location"] == "/"
+
+
+def test_the_look_is_changed_by_a_form_of_ours_alone(visitor: Visitor) -> None:
+    assert visitor.post("/appearance", data={"theme": "dark"}).status_code == 400
+
+
+def test_admins_and_leads_have_their_ways_in(client_of: Client) -> None:
+    ways = {handle: client_of(handle).get("/people").text for handle in ("ana", "lea", "ada")}
+    assert ['href="/lead"' in page for page in ways.values()] == [False, True, True]
+    assert ['href="/admin"' in page for page in ways.values()] == [False, False, True]
+
+
+def test_the_language_falls_back_to_one_we_have(client_of: Client) -> None:
+    page = client_of("ana").get("/people", headers={"Accept-Language": "tlh, xx;q=0.9"}).text
+    assert '<html lang="en" dir="ltr">' in page
