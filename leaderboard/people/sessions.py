@@ -14,7 +14,7 @@ from sqlmodel import Session, col, select
 
 from leaderboard.people.names import clean_name
 from leaderboard.plugin import Invalid
-from leaderboard.tables import Person, SignedIn, Token, new_uid
+from leaderboard.tables import Person, SignedIn, Token, WebAuthn, new_uid
 
 MIN_PASSWORD = 10
 MAX_PASSWORD_BYTES = 1024
@@ -129,6 +129,27 @@ def token_revoke(session: Session, person: Person, token_id: int, now: datetime)
         .where(col(Token.id) == token_id, col(Token.person_id) == person.id, col(Token.revoked_at).is_(None))
         .values(revoked_at=now)
     )
+
+
+def tokens_of(session: Session, person: Person, now: datetime) -> list[Token]:
+    """This person's tokens that work, the newest first."""
+    return list(
+        session.exec(
+            select(Token)
+            .where(Token.person_id == person.id, Token.epoch == person.fs_uniquifier)
+            .where(col(Token.revoked_at).is_(None))
+            .where(or_(col(Token.expires_at).is_(None), col(Token.expires_at) > now))
+            .order_by(col(Token.id).desc())
+        )
+    )
+
+
+def reset_second_factor(session: Session, person: Person) -> None:
+    """Take second factor, recovery codes and passkeys away, for somebody who lost their devices; ends their sessions."""
+    person.tf_primary_method = person.tf_totp_secret = person.tf_last_counter = None
+    person.mf_recovery_codes = None
+    session.connection().execute(delete(WebAuthn).where(col(WebAuthn.user_id) == person.id))
+    end_sessions(session, person)
 
 
 def sha256(text: str) -> str:

@@ -4,6 +4,7 @@ from typing import Any
 
 from flask import Flask, Request, abort, redirect, request, session
 from flask.typing import ResponseReturnValue
+from flask_security.utils import set_request_attr
 
 from leaderboard import people
 from leaderboard.plugin import decode_json
@@ -23,7 +24,11 @@ def signed_in(epoch: object) -> Person | None:
         return None
     passkeys = request.blueprint == "security" or request.path.startswith(NEEDS_PASSKEYS)
     with db().reading() as work:
-        return people.signed_in(work, epoch, secret, now(), passkeys=passkeys)
+        person = people.signed_in(work, epoch, secret, now(), passkeys=passkeys)
+    if person is not None:  # so that Flask-Security knows how, and since when
+        set_request_attr("fs_authn_via", "session")
+        set_request_attr("fs_paa", session.get("fs_paa", 0))
+    return person
 
 
 def nobody(_: Request) -> None:
