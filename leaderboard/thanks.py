@@ -1,13 +1,19 @@
-"""What customers said: thanks and good ratings with words."""
+"""What customers said: thanks and good ratings with words, and the follow-ups of unhappy ones along LAST."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
+from flask_babel import gettext as _
 from sqlmodel import Session, col, select
 
+from leaderboard import fairness
+from leaderboard.database import beat, insert
 from leaderboard.people import open_to
-from leaderboard.tables import Credit, Event, Person
+from leaderboard.plugin import Invalid
+from leaderboard.tables import Credit, Event, FollowUp, Person
 
+MAX_NOTE = 2_000
 KINDS = ("thanks.received", "rating.good", "rating.recovered")
 
 
@@ -65,3 +71,72 @@ def _said(credit: Credit, event: Event, person: Person, viewer: Person) -> Said:
         customer=event.customer if trusted else None,
         url=event.url if trusted else None,
     )
+
+
+# --- unhappy ratings ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Unhappy:
+    """An unhappy rating's follow-up, with what the customer said and whom it was about (None: nobody we know)."""
+
+    follow_up: FollowUp
+    event: Event
+    person: Person | None
+
+
+def record(session: Session, event_id: int, person_id: int | None, now: datetime) -> None:
+    """Open a follow-up for an unhappy rating; twice is once."""
+    table = FollowUp.__table__  # type: ignore[attr-defined]
+    values = {"event_id": event_id, "person_id": person_id, "opened_at": now, "state": "open"}
+    session.connection().execute(
+        insert(session, table).values(values).on_conflict_do_nothing(index_elements=["event_id"])
+    )
+
+
+def follow_ups(
+    session: Session, team_ids: Collection[int], state: str = "open", limit: int = 50
+) -> list[Unhappy]:
+    """The follow-ups of people in these teams: open ones, the oldest first, or done ones, the latest first."""
+    query = (
+        select(FollowUp, Event, Person)
+        .join(Event, col(Event.id) == FollowUp.event_id)
+        .join(Person, col(Person.id) == FollowUp.person_id)
+        .where(FollowUp.state == state, col(Person.team_id).in_(team_ids))
+    )
+    first = col(FollowUp.opened_at) if state == "open" else col(FollowUp.done_at).desc()
+    return [Unhappy(*row) for row in session.exec(query.order_by(first, col(FollowUp.id)).limit(limit))]
+
+
+def team_of_follow_up(session: Session, follow_up_id: int) -> int | None:
+    """The team whose lead follows it up; None where there is no such follow-up, or it is about nobody we know."""
+    query = select(Person.team_id).join(FollowUp, col(FollowUp.person_id) == Person.id)
+    return session.exec(query.where(FollowUp.id == follow_up_id)).first()
+
+
+def follow_up(session: Session, follow_up_id: int, by: Person, note: str, now: datetime) -> FollowUp:
+    """Close a follow-up with what was done. LookupError for none; Invalid where the note says nothing."""
+    row = _held(session, follow_up_id)
+    note = fairness.clean_text(note, "note", MAX_NOTE)
+    if not note:
+        raise Invalid(_("Write what was done: listened, apologized, solved, thanked."), "note")
+    row.state, row.note, row.done_at, row.done_by = "done", note, now, by.id
+    session.add(row)
+    beat(session, row.id or 0)
+    return row
+
+
+def reopen(session: Session, follow_up_id: int) -> FollowUp:
+    """Undo: the follow-up is open again, and keeps its note."""
+    row = _held(session, follow_up_id)
+    row.state, row.done_at, row.done_by = "open", None, None
+    session.add(row)
+    beat(session, row.id or 0)
+    return row
+
+
+def _held(session: Session, follow_up_id: int) -> FollowUp:
+    row = session.get(FollowUp, follow_up_id, with_for_update=True, populate_existing=True)
+    if row is None:
+        raise LookupError(follow_up_id)
+    return row

@@ -129,7 +129,7 @@ def take_in(
     posted = post(session, source, events, now, delivery_id=delivery_id)
     for fresh in posted.fresh:
         who = fresh.people[0] if fresh.people else None
-        if fresh.event.kind.startswith("promise."):
+        if fresh.event.kind.startswith("promise.") or fresh.event.kind == "fact.withdrawn":
             promises.record(session, source, fresh.event, who, now)
         elif fresh.event.kind == "rating.bad":
             thanks.record(session, fresh.id, who, now)
