@@ -74,7 +74,7 @@ def receive(db: Database, config: Config, source: str, delivery: Delivery) -> Re
     def work(session: Session) -> Receipt:
         id_ = (
             session.connection()
-            .execute(insert(rows).values(values, state="pending").returning(rows.c.id))
+            .execute(insert(rows).values({**values, "state": "pending"}).returning(rows.c.id))
             .scalar_one()
         )
         return _settle(session, id_, source, events, reason, delivery.received_at, attempts=1)
