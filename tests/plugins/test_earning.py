@@ -1,0 +1,138 @@
+"""Each plugin on the whole road, on both databases: what it brings earns once, whichever way and however often it comes."""
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from leaderboard import deliveries, standings
+from leaderboard.config import Config
+from leaderboard.database import Database
+from leaderboard.plugin import Delivery
+from leaderboard.tables import Identity, PointsEntry
+from tests.make import NOON, Clock, Company
+from tests.plugins import OF_TOOL, TOOLS
+from tests.plugins.pulls import zendesk
+from tests.plugins.tools import ZendeskTool, iso
+
+ANA = "77"
+"""Ana's account in every tool."""
+
+
+@pytest.fixture
+def linked(db: Database, company: Company) -> Company:
+    """The company, with Ana's accounts linked."""
+    with db.writing() as session:
+        for tool in TOOLS:
+            session.add(
+                Identity(source=tool, account=ANA, person_id=company["ana"], linked_at=NOON, created_at=NOON)
+            )
+    return company
+
+
+def configured(tool: str) -> Config:
+    return Config(plugins={tool: OF_TOOL[tool][0].plugin})
+
+
+def points(db: Database, company: Company) -> int:
+    with db.reading() as session:
+        return standings.total(session, company["ana"], "2026-W47")
+
+
+def entries(db: Database) -> int:
+    with db.reading() as session:
+        return int(session.execute(select(func.count()).select_from(PointsEntry)).scalar_one())
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_every_sample_sent_twice_is_known_the_second_time(db: Database, linked: Company, tool: str) -> None:
+    config = configured(tool)
+    for sample in OF_TOOL[tool]:
+        receipt = deliveries.receive(db, config, tool, sample.delivery())
+        assert receipt.state == ("done" if sample.events else "ignored"), receipt.reason
+        assert receipt.new + receipt.repeated == len(sample.events)
+    before = entries(db)
+    for sample in OF_TOOL[tool]:
+        assert deliveries.receive(db, config, tool, sample.delivery()).new == 0
+    assert entries(db) == before
+
+
+def mending(tool: str, at: datetime) -> list[tuple[Any, dict[str, str]]]:
+    """An unhappy rating, Ana's answer and a happy rating, as this tool sends them."""
+    moments = [at, at + timedelta(minutes=10), at + timedelta(minutes=20)]
+    if tool == "demo":
+        base = {"agent": ANA, "ticket": "9", "customer": "ito"}
+        return [
+            ({**base, "what": what, "id": number, "words": "Words", "at": iso(moment)}, {})
+            for what, number, moment in zip(("bad", "reply", "thanks"), (5, 6, 5), moments, strict=True)
+        ]
+    if tool == "standard":
+        data = {"agent": ANA, "ticket": "9", "customer": "ito"}
+        return [
+            ({"type": kind, "timestamp": iso(moment), "data": {**data, "key": kind}}, {})
+            for kind, moment in zip(("rating.bad", "ticket.replied", "thanks.received"), moments, strict=True)
+        ]
+    if tool == "zendesk":
+        rating = {"extra_mile": "rating", "ticket": "9", "agent": ANA, "customer": "5", "comment": "Words"}
+        detail = {"id": "9", "assignee_id": ANA, "requester_id": "5"}
+        comment = {"id": "1", "is_public": True, "author": {"id": ANA, "is_staff": True}}
+        reply = {"type": "zen:event-type:ticket.comment_added", "time": iso(moments[1]), "detail": detail}
+        return [
+            ({**rating, "rating": "bad", "at": iso(moments[0])}, {}),
+            ({**reply, "event": {"comment": comment}}, {}),
+            ({**rating, "rating": "good", "at": iso(moments[2])}, {}),
+        ]
+    rated = {"conversationId": 9, "customer": {"id": 5}, "user": {"id": int(ANA)}, "comments": "Words"}
+    thread = {
+        "id": 2,
+        "type": "reply",
+        "author": {"id": int(ANA), "type": "user"},
+        "createdAt": iso(moments[1]),
+    }
+    name = "X-HelpScout-Event"
+    return [
+        (
+            {**rated, "threadId": 1, "rating": "not_good", "createdAt": iso(moments[0])},
+            {name: "satisfaction.ratings"},
+        ),
+        ({"id": 9, "threads": [thread]}, {name: "convo.agent.reply.created"}),
+        (
+            {**rated, "threadId": 2, "rating": "great", "createdAt": iso(moments[2])},
+            {name: "satisfaction.ratings"},
+        ),
+    ]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (2, 1, 0)], ids=str)
+@pytest.mark.parametrize("tool", TOOLS)
+def test_an_unhappy_rating_turned_good_is_a_recovery_in_any_order(
+    db: Database, linked: Company, tool: str, order: tuple[int, ...]
+) -> None:
+    config = configured(tool)
+    facts = mending(tool, NOON - timedelta(hours=2))
+    for number in (*order, *order):
+        body, headers = facts[number]
+        delivery = Delivery(json.dumps(body).encode(), {k.lower(): v for k, v in headers.items()}, NOON)
+        assert deliveries.receive(db, config, tool, delivery).state == "done"
+    assert points(db, linked) == 12
+
+
+def test_a_rating_by_trigger_and_by_pull_earns_once(db: Database, linked: Company, clock: Clock) -> None:
+    at = NOON - timedelta(hours=1)
+    with ZendeskTool().running() as tool:
+        assert isinstance(tool, ZendeskTool)
+        tool.now = NOON
+        plugin = zendesk(tool).make()
+        config = Config(plugins={"zendesk": plugin}, pull_hosts=("127.0.0.1",))
+        tool.rate(9, "good", at, "Thank you", assignee_id=int(ANA), requester_id=5)
+        tool.rate(10, "good", at, assignee_id=int(ANA), requester_id=6)  # its webhook was lost
+        rating = {"extra_mile": "rating", "rating": "good", "ticket": "9", "agent": ANA, "customer": "5"}
+        body = json.dumps({**rating, "comment": "Thank you", "at": iso(at)}).encode()
+        assert deliveries.receive(db, config, "zendesk", Delivery(body, {}, NOON)).new == 1
+        assert points(db, linked) == 8
+        assert deliveries.pull(db, config, "zendesk", clock) == 1
+        assert deliveries.pull(db, config, "zendesk", clock) == 0
+    assert deliveries.receive(db, config, "zendesk", Delivery(body, {}, NOON)).new == 0
+    assert points(db, linked) == 10
