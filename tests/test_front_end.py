@@ -1,7 +1,9 @@
 """What hatch_build.py brings: the files that pages name are there, and so is every icon."""
 
+import os
 import re
 import shutil
+from gettext import GNUTranslations
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -69,3 +71,16 @@ def test_an_icon_that_tabler_does_not_have_stops_the_build_and_is_named(tmp_path
     (tmp_path / "@tabler/icons/icons/outline").mkdir(parents=True)
     with pytest.raises(RuntimeError, match="no icon 'strawbery'"):
         hatch_build._icon_sprite(tmp_path, "strawbery\n")
+
+
+def test_translations_are_compiled_and_compiled_again_when_they_change(tmp_path: Path) -> None:
+    po = tmp_path / hatch_build.TRANSLATIONS / "de/LC_MESSAGES/messages.po"
+    po.parent.mkdir(parents=True)
+    header = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=utf-8\\n"\n\n'
+    for second, word in enumerate(("Geschichten", "Erzählungen")):
+        po.write_text(f'{header}msgid "Stories"\nmsgstr "{word}"\n', "utf-8")
+        os.utime(po, (2_000_000_000 + second * 60,) * 2)
+        hatch_build.compile_translations(tmp_path)
+        with po.with_suffix(".mo").open("rb") as compiled:
+            assert GNUTranslations(compiled).gettext("Stories") == word
+        os.utime(po.with_suffix(".mo"), (2_000_000_000 + second * 60 + 30,) * 2)
