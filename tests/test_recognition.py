@@ -394,7 +394,7 @@ def test_somebody_who_no_longer_wants_to_be_shown_is_not_named_on_an_old_page(
         team = session.get_one(Team, care.teams["Care"])
         page = recognition.page_of_team(session, team, WEEK, session.get_one(Person, care["dan"]))
         assert page is not None
-        assert [place.person.name for place in page.places] == [""]
+        assert [place.person.name for place in page.places] == ["A colleague"]
         assert page.stories == ()
         assert page.stories_kept_back == 1
 

@@ -5,7 +5,6 @@ the words.
 """
 
 from leaderboard.recognition.announcing import (
-    CROSSED,
     Message,
     announce,
     announce_due,
@@ -18,29 +17,45 @@ from leaderboard.recognition.announcing import (
     take_back_drop,
 )
 from leaderboard.recognition.closing import Waiting, close_week, closes_at, due, waiting
+from leaderboard.recognition.desk import Choice, Desk, desk, to_prepare
+from leaderboard.recognition.drafting import CATEGORIES, CROSSED, category_name
 from leaderboard.recognition.reading import (
+    Correction,
+    Place,
     TeamWeek,
+    Told,
     WeekPage,
     Winner,
+    closed_week,
     corrections,
     page_of_company,
     page_of_team,
     recent,
+    standings_of,
     winners,
 )
 
 __all__ = [
+    "CATEGORIES",
     "CROSSED",
+    "Choice",
+    "Correction",
+    "Desk",
     "Message",
+    "Place",
     "TeamWeek",
+    "Told",
     "Waiting",
     "WeekPage",
     "Winner",
     "announce",
     "announce_due",
+    "category_name",
     "close_week",
+    "closed_week",
     "closes_at",
     "corrections",
+    "desk",
     "drop",
     "due",
     "message",
@@ -51,7 +66,9 @@ __all__ = [
     "recent",
     "save_words",
     "standing_winners",
+    "standings_of",
     "take_back_drop",
+    "to_prepare",
     "waiting",
     "winners",
 ]

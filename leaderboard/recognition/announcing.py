@@ -19,23 +19,9 @@ from leaderboard.fairness import clean_text
 from leaderboard.guidelines import BY_SLUG, huddle_of
 from leaderboard.people import leads, leads_of, zones
 from leaderboard.plugin import Invalid
-from leaderboard.recognition.drafting import CATEGORIES, CROSSED, board_name, category_name
+from leaderboard.recognition.drafting import CATEGORIES, board_name, category_name
 from leaderboard.tables import ClosedWeek, Person, Recognition, Team
 from leaderboard.weeks import Week, closes_at
-
-__all__ = [
-    "CROSSED",
-    "Message",
-    "announce",
-    "announce_due",
-    "drop",
-    "message",
-    "not_by",
-    "pick",
-    "save_words",
-    "standing_winners",
-    "take_back_drop",
-]
 
 MAX_OPENING = 1000
 MAX_WORDS = 1200

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from flask_babel import gettext as _
 from sqlmodel import Session, col, select
 
 from leaderboard.guidelines import Prompt, huddle_of
 from leaderboard.nominations.seeing import shown_to
-from leaderboard.people import Shown, shown, teams, zones
+from leaderboard.people import Shown, leads, shown, teams, zones
 from leaderboard.recognition.announcing import standing_winners
 from leaderboard.recognition.drafting import EVERYBODY
 from leaderboard.standings import Board, top
@@ -129,7 +130,7 @@ def winners(
     else:
         pairs = standing_winners(session, closed)
     pairs = list(pairs)
-    stories = _readable(session, viewer, {row.nomination_id for row, _whose in pairs if row.nomination_id})
+    stories = _readable(session, viewer, {row.nomination_id for row, _who in pairs if row.nomination_id})
     return tuple(
         Winner(
             id=row.id or 0,
@@ -139,7 +140,7 @@ def winners(
             points=row.points,
             witnesses=row.witnesses,
             reason=row.reason,
-            words=row.words,
+            words="" if _hidden(whose, viewer) else row.words,  # they may tell the name
             story=stories.get(row.nomination_id or 0),
             drafted=row.drafted,
             dropped_reason=row.dropped_reason,
@@ -160,7 +161,7 @@ def page_of_team(session: Session, team: Team, week: Week, viewer: Person) -> We
         week=week,
         closed=closed,
         winners=winners(session, closed, viewer),
-        places=_places(session, numbers["standings"][EVERY][:FEW], viewer),
+        places=_places(session, numbers["standings"][EVERY][:FEW] if team.board else (), viewer),
         stories=stories,
         stories_kept_back=len(numbers["stories"]) - len(stories),
         corrections=corrections(session, closed, viewer),
@@ -170,12 +171,23 @@ def page_of_team(session: Session, team: Team, week: Week, viewer: Person) -> We
     )
 
 
+def standings_of(session: Session, team: Team, week: Week, viewer: Person) -> tuple[Place, ...]:
+    """All of a team's frozen board, for those inside the team and admins; its page's few for others, none where it is off."""
+    closed = closed_week(session, team.id or 0, week)
+    if closed is None or not team.board:
+        return ()
+    inside = viewer.team_id == team.id or viewer.role == "admin" or leads(session, viewer, team.id or 0)
+    lines = closed.numbers["standings"][EVERY]
+    return _places(session, lines if inside else lines[:FEW], viewer)
+
+
 def page_of_company(
     session: Session, week: Week, viewer: Person, now: datetime
 ) -> tuple[list[TeamWeek], tuple[Place, ...], bool]:
     """Every team's week, the company's board, and whether that is still provisional.
 
-    The board adds the frozen standings of the teams that closed the week to the running ones of those that did not.
+    The board adds the frozen standings of the teams that closed the week to the running ones of those that did not; teams that
+    switched their board off are not on it.
     """
     closed = {
         row.team_id: row for row in session.exec(select(ClosedWeek).where(ClosedWeek.week == str(week)))
@@ -186,7 +198,9 @@ def page_of_company(
         row = closed.get(team.id or 0)
         seen = winners(session, row, viewer) if row and row.announced_at else ()
         parts.append(TeamWeek(team, week, row, seen))
-        if row is not None:
+        if not team.board:
+            lines = []
+        elif row is not None:
             lines = [
                 (line["person"], line["name"], line["points"]) for line in row.numbers["standings"][EVERY]
             ]
@@ -276,12 +290,16 @@ def _places(session: Session, lines: Sequence[dict[str, Any]], viewer: Person) -
     )
 
 
+def _hidden(whose: Person, viewer: Person) -> bool:
+    """Whether this person has chosen, by now, not to be shown to this viewer."""
+    outside = whose.visibility == "team" and whose.team_id != viewer.team_id
+    return whose.id != viewer.id and (whose.visibility == "off" or outside)
+
+
 def _shown(whose: Person, viewer: Person, frozen: str | None = None) -> Shown:
-    """A person on a page that stays: the name of then, unless the person has since chosen not to be shown."""
-    if whose.id != viewer.id and (
-        whose.visibility == "off" or (whose.visibility == "team" and whose.team_id != viewer.team_id)
-    ):
-        return Shown("", None)
+    """A person on a page that stays: by the name of then, unless they have since chosen not to be shown."""
+    if _hidden(whose, viewer):
+        return Shown(_("A colleague"))
     now_shown = shown(whose, viewer)
     return Shown(frozen or now_shown.name, now_shown.handle) if now_shown.handle else now_shown
 
