@@ -1,12 +1,14 @@
 """Puts the parts together; the only file that knows them all."""
 
+from apiflask import APIFlask
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from leaderboard import weeks
 from leaderboard.config import Config, folder
 from leaderboard.database import Database
-from leaderboard.web import access, errors, home, pages, people, sign_in
+from leaderboard.web import access, account, api, errors, home, hooks, operations, pages, people, sign_in
+from leaderboard.web import weeks as week_pages
 from leaderboard.weeks import Clock
 
 MAX_FORM = 64 * 1024
@@ -15,7 +17,14 @@ MAX_BODY = 1024 * 1024
 
 def create_app(config: Config, database: Database | None = None, clock: Clock = weeks.now) -> Flask:
     """The whole product as one WSGI app. It starts no scheduler: the command that runs the service does."""
-    app = Flask("leaderboard", template_folder=str(folder("templates")), static_folder="web/static")
+    app = APIFlask(
+        "leaderboard",
+        template_folder=str(folder("templates")),
+        static_folder="web/static",
+        spec_path=None,  # web/api describes itself, behind our own headers
+        docs_path=None,
+        json_errors=False,
+    )
     app.config.update(
         SECRET_KEY=config.server.secret_key.get_secret_value(),
         MAX_CONTENT_LENGTH=MAX_BODY,
@@ -35,6 +44,7 @@ def create_app(config: Config, database: Database | None = None, clock: Clock = 
     errors.install(app)
     access.install(app, config)
     sign_in.install(app, config)
+    api.install(app, config)
     register(app)
     access.apply_limits(app)
     return app
@@ -44,3 +54,8 @@ def register(app: Flask) -> None:
     """Every group of pages, in the order of the navigation."""
     app.register_blueprint(home.blueprint)
     app.register_blueprint(people.blueprint)
+    app.register_blueprint(week_pages.blueprint)
+    app.register_blueprint(account.blueprint)
+    app.register_blueprint(hooks.pages)
+    app.register_blueprint(operations.blueprint)
+    app.register_blueprint(api.api)

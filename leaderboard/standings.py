@@ -188,6 +188,17 @@ def movement(
     ]
 
 
+def total_ever(session: Session, person_id: int) -> int:
+    """All of a person's points, ranked or not: the sum of their years."""
+    query = select(func.sum(score.c.points)).where(
+        score.c.team_id == COMPANY,
+        score.c.period.like("____"),
+        score.c.guideline == EVERY,
+        score.c.person_id == person_id,
+    )
+    return int(session.connection().execute(query).scalar() or 0)
+
+
 def total(
     session: Session, person_id: int, period: str, team_id: int = COMPANY, guideline: str = EVERY
 ) -> int:

@@ -6,6 +6,7 @@ PermissionError: this person may not do this to that promise. LookupError: there
 """
 
 from leaderboard.promises.helpdesk import record
+from leaderboard.promises.listing import listed
 from leaderboard.promises.making import Making, confirm, keep, make, mark_missed, move, take_back
 from leaderboard.promises.questions import (
     Standing,
@@ -25,6 +26,7 @@ __all__ = [
     "confirm",
     "find",
     "keep",
+    "listed",
     "make",
     "mark_missed",
     "may_confirm",

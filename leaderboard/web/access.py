@@ -1,7 +1,7 @@
 """Who may open what. Every route is for signed-in people unless it says otherwise, with @public, @lead_only or @admin_only.
 
-Machines come with tokens to /api/v1 (and only there), helpdesks with their own proof to /hooks; everybody else with a session,
-whose forms carry a CSRF token.
+Machines come with tokens to /api/v1 and /metrics (and only there), helpdesks with their own proof to /hooks; everybody else
+with a session, whose forms carry a CSRF token.
 """
 
 from collections.abc import Callable
@@ -27,6 +27,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 API = "/api/"
 HOOKS = "/hooks/"
+METRICS = "/metrics"
 SAFE = ("GET", "HEAD", "OPTIONS")
 
 
@@ -69,7 +70,7 @@ def viewer() -> Person | None:
     """The person who asks, or None on a public page."""
     if holder := g.get("token_holder"):
         return cast("people.TokenHolder", holder).person
-    if request.path.startswith((API, HOOKS)) or not current_user.is_authenticated:
+    if request.path.startswith((API, HOOKS, METRICS)) or not current_user.is_authenticated:
         return None
     return cast("Person", current_user._get_current_object())
 
@@ -134,7 +135,7 @@ def admit() -> ResponseReturnValue | None:
     """Let the request through, send it to the sign-in page, or refuse it."""
     if request.routing_exception is not None and isinstance(request.routing_exception, RequestRedirect):
         return None
-    if request.path.startswith(API):
+    if request.path.startswith(API) or request.path == METRICS:
         _admit_machine()
         return None
     if request.endpoint is None or request.path.startswith(HOOKS):

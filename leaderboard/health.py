@@ -1,0 +1,131 @@
+"""Whether the service is well, in words an operator can act on. What it says holds no secret and nobody's name."""
+
+import logging
+import math
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, or_
+from sqlmodel import Session, col, select
+
+from leaderboard.database import Database, Unavailable, insert, sqlite_affected
+from leaderboard.tables import Announcement, Delivery, Heartbeat, PointsEntry, Source
+
+log = logging.getLogger(__name__)
+
+OVERDUE = timedelta(minutes=15)
+"""A delivery whose next try is late by more than this is not being worked through."""
+CLOCK_STOPPED = timedelta(minutes=3)
+"""Six times the longest pause between two ticks of its quickest jobs."""
+PULLS_FAILED = 3
+"""So many failed pulls in a row are no hiccup."""
+CHECK = "health check"
+"""The heartbeat that a check writes, to know that the database can be written."""
+
+
+@dataclass(frozen=True)
+class Health:
+    """How things stand; `problems` is empty when all is well. Ages are whole seconds."""
+
+    problems: tuple[str, ...]
+    version: str | None
+    affected: bool
+    writable: bool
+    oldest_pending: int | None = None
+    clock_age: int | None = None
+    failing_pulls: int = 0
+    failing_jobs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Counts for a monitoring system."""
+
+    deliveries: dict[tuple[str, str], int]
+    """By source and state."""
+    refused: dict[str, int]
+    oldest_pending: int | None
+    entries: int
+    outbox: dict[str, int]
+    """Announcements by state."""
+
+
+def check(db: Database, now: datetime) -> Health:
+    """Ask and write the database, and say what is wrong."""
+    try:
+        version = db.version()
+        with db.reading() as session:
+            oldest, late = _pending(session, now)
+            clock = session.exec(select(func.max(Heartbeat.started_at)).where(Heartbeat.job != CHECK)).one()
+            jobs = session.exec(
+                select(Heartbeat.job).where(col(Heartbeat.error).is_not(None)).order_by(Heartbeat.job)
+            ).all()
+            pulls = session.exec(
+                select(func.count()).select_from(Source).where(Source.pull_failures >= PULLS_FAILED)
+            ).one()
+        writable = _write(db, now)
+    except Unavailable as error:
+        log.warning("the database is unavailable: %s", error)
+        return Health(("The database does not answer.",), None, False, False)
+    affected = db.is_sqlite and sqlite_affected(version.removeprefix("SQLite "))
+    clock_age = _age(clock, now)
+    found = [
+        (not writable, "The database cannot be written."),
+        (late, "Deliveries wait that should have been tried again: is the clock running?"),
+        (
+            clock_age is None,
+            "The clock has not ticked yet: start `leaderboard run` or `leaderboard scheduler`.",
+        ),
+        (
+            clock_age is not None and clock_age > CLOCK_STOPPED.total_seconds(),
+            "The clock has stopped: start `leaderboard run` or `leaderboard scheduler`.",
+        ),
+        (bool(jobs), "A job of the clock ends in an error; /admin says which."),
+        (bool(pulls), "A source cannot be pulled; /admin/sources says why."),
+    ]
+    problems = tuple(text for wrong, text in found if wrong)
+    return Health(problems, version, affected, writable, oldest, clock_age, pulls, tuple(jobs))
+
+
+def figures(session: Session, now: datetime) -> Figures:
+    """What a monitoring system plots."""
+    states = session.exec(
+        select(Delivery.source, Delivery.state, func.count()).group_by(Delivery.source, Delivery.state)
+    ).all()
+    outbox = session.exec(select(Announcement.state, func.count()).group_by(Announcement.state)).all()
+    return Figures(
+        deliveries={(source, state): count for source, state, count in states},
+        refused=dict(session.exec(select(Source.name, Source.refused)).all()),
+        oldest_pending=_pending(session, now)[0],
+        entries=session.exec(select(func.count()).select_from(PointsEntry)).one(),
+        outbox=dict(outbox),
+    )
+
+
+def _pending(session: Session, now: datetime) -> tuple[int | None, bool]:
+    """The age of the oldest delivery that the clock will try again, and whether one of them is overdue."""
+    waiting = or_(col(Delivery.state) == "pending", col(Delivery.next_try_at).is_not(None))
+    received, next_try = session.exec(
+        select(func.min(Delivery.received_at), func.min(Delivery.next_try_at)).where(
+            col(Delivery.state).in_(("pending", "failed")), waiting
+        )
+    ).one()
+    return _age(received, now), next_try is not None and next_try < now - OVERDUE
+
+
+def _write(db: Database, now: datetime) -> bool:
+    """Whether a unit of work can be committed."""
+    table = Heartbeat.__table__  # type: ignore[attr-defined]
+    values = {"started_at": now, "finished_at": now, "error": None}
+    try:
+        with db.writing() as session:
+            statement = insert(session, table).values(job=CHECK, **values)
+            session.connection().execute(statement.on_conflict_do_update(index_elements=["job"], set_=values))
+    except Unavailable as error:
+        log.warning("the database cannot be written: %s", error)
+        return False
+    return True
+
+
+def _age(moment: datetime | None, now: datetime) -> int | None:
+    return None if moment is None else max(0, math.floor((now - moment).total_seconds()))
