@@ -132,6 +132,8 @@ def guard(response: Response) -> Response:
     headers.setdefault("Referrer-Policy", "same-origin")
     headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
     headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
+    if request.endpoint == "security.logout":
+        headers["Clear-Site-Data"] = '"cache"'  # pages that the browser kept to ask about are nobody else's
     if request.endpoint == "static":
         if "v" in request.args:  # the address changes with the contents
             headers["Cache-Control"] = "public, max-age=31536000, immutable"

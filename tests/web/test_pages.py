@@ -99,6 +99,13 @@ def test_every_page_has_the_strict_policy_and_is_not_kept(client_of: Client) -> 
         assert headers["Cache-Control"].startswith("private, no-")
 
 
+def test_signing_out_empties_what_the_browser_kept(client_of: Client) -> None:
+    ana = client_of("ana")
+    assert "Clear-Site-Data" not in ana.get("/").headers
+    assert ana.submit("/sign-out").headers["Clear-Site-Data"] == '"cache"'
+    assert ana.get("/").status_code == 302
+
+
 def test_files_are_kept_for_a_year_under_an_address_that_changes_with_them(visitor: Visitor) -> None:
     page = visitor.get("/nowhere").text
     addresses = re.findall(r'(?:href|src)="(/static/[^"#]+)"', page)
