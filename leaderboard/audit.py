@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 from sqlmodel import Session
 
 from leaderboard.database import Database, is_postgresql
-from leaderboard.ledger import outcomes
+from leaderboard.ledger import Row, outcomes
 from leaderboard.ledger.facts import credit, rows
 from leaderboard.ledger.settling import (
     add_to_scores,
@@ -17,6 +17,7 @@ from leaderboard.ledger.settling import (
     in_order,
     live_points,
     post_differences,
+    reverse,
     score,
     score_keys,
     tally,
@@ -109,11 +110,9 @@ def _score_sums(session: Session, person_id: int) -> Counter[tuple[int, str, str
 def _tally_sums(session: Session, person_id: int) -> dict[str, dict[str, int]]:
     query = select(entry.c.week, entry.c.witness, func.sum(entry.c.points).label("points"))
     query = query.where(entry.c.person_id == person_id).group_by(entry.c.week, entry.c.witness)
-    closed = set(session.connection().execute(select(closed_week.c.week)).scalars())
     found: dict[str, dict[str, int]] = {}
     for row in session.connection().execute(query):
-        if row.week not in closed:  # a tally is for counting on; a closed week counts no further
-            found.setdefault(row.week, {})[row.witness] = int(row.points)
+        found.setdefault(row.week, {})[row.witness] = int(row.points)
     return found
 
 
@@ -143,8 +142,9 @@ def _rebuild_person(session: Session, person_id: int, now: datetime) -> int:
         connection.execute(
             select(person.c.id).where(person.c.id == person_id).with_for_update(key_share=True)
         )
+    written = _restore_credits(session, person_id, now)
     facts = in_order(connection.execute(rows.where(credit.c.person_id == person_id)))
-    written = post_differences(session, facts, outcomes(session, person_id), now)
+    written += post_differences(session, facts, outcomes(session, person_id), now)
     forget_scores(session, person_id)
     sums = _score_sums(session, person_id)
     add_to_scores(session, {(*key, person_id): points for key, points in sums.items()})
@@ -167,3 +167,28 @@ def _rebuild_person(session: Session, person_id: int, now: datetime) -> int:
             },
         )
     return written
+
+
+def _restore_credits(session: Session, person_id: int, now: datetime) -> int:
+    """Let each credit name its live ledger line again; a second live line of one credit is reversed. Returns how many were."""
+    connection = session.connection()
+    reversal = entry.alias("reversal")
+    query = select(entry).outerjoin(reversal, reversal.c.reverses_id == entry.c.id)
+    query = query.where(entry.c.person_id == person_id, entry.c.reverses_id.is_(None), reversal.c.id.is_(None))
+    live: dict[int, Row] = {}
+    surplus = []
+    for line in connection.execute(query.order_by(entry.c.id)):
+        if line.credit_id in live:
+            surplus.append(line)
+        else:
+            live[line.credit_id] = line
+    for line in surplus:
+        reverse(connection, line, "corrected", now)
+    known = select(credit.c.id, credit.c.points, credit.c.entry_id).where(credit.c.person_id == person_id)
+    for row in connection.execute(known).all():
+        points, entry_id = (live[row.id].points, live[row.id].id) if row.id in live else (0, None)
+        if (row.points, row.entry_id) != (points, entry_id):
+            connection.execute(
+                update(credit).where(credit.c.id == row.id).values(points=points, entry_id=entry_id)
+            )
+    return len(surplus)

@@ -141,12 +141,21 @@ def miss_promises(db: Database, config: Config, clock: Clock) -> int:
     return int(db.write(lambda session: promises.mark_missed(session, clock())))
 
 
+def forget(db: Database, config: Config, clock: Clock) -> int:
+    """Empty what is past its retention, a part at a time; returns how many rows."""
+    emptied = 0
+    while now_emptied := db.write(lambda session: deliveries.forget(session, config, clock())):
+        emptied += now_emptied
+    return emptied
+
+
 JOBS = (
     Job("close weeks", 30, close_weeks),
     Job("announce", 5, announcements.deliver_due, side_by_side=3),
     Job("deliveries", 15, deliveries.work_through),
     Job("pull", 30, deliveries.pull_due),
     Job("promises", 60, miss_promises),
+    Job("retention", 3600, forget),
 )
 
 

@@ -63,7 +63,7 @@ def source_statuses(session: Session, config: Config) -> list[SourceStatus]:
                 sends=plugin.sends,
                 pulls=plugin.api_url() is not None,
                 last_delivery=connection.execute(newest).first(),
-                deliveries={state: count for state, count in connection.execute(by_state)},
+                deliveries={row[0]: row[1] for row in connection.execute(by_state)},
                 oldest_pending=connection.execute(oldest).scalar(),
                 events=connection.execute(
                     select(func.count()).select_from(event).where(event.c.source == name)

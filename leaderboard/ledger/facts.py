@@ -47,7 +47,6 @@ rows = (
         event.c.object,
         event.c.ticket,
         event.c.guideline,
-        event.c.text.is_not(None).label("has_text"),
     )
     .join(event, event.c.id == credit.c.event_id)
     .where(credit.c.kind.in_(tuple(WITNESS_OF)))
@@ -139,7 +138,7 @@ def fact_of(row: Row, context: Context, rules: Rules, known_to: int | None = Non
         ):
             kind = "rating.recovered"
         elif kind == "rating.recovered":
-            kind = "thanks.received" if row.has_text else "rating.good"
+            kind = "rating.good"  # a recovery that the facts do not show
     if row.share is None:
         worth = full = rules.points.of(kind)
     else:

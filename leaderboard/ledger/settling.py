@@ -184,7 +184,7 @@ def post_differences(
             continue
         entry_id = None
         if old:
-            _reverse(connection, old, "corrected" if new else "withdrawn", now)
+            reverse(connection, old, "corrected" if new else "withdrawn", now)
             _count(changes, old, -old.points)
             written += 1
         if new:
@@ -237,7 +237,7 @@ class _Line:
     reverses_id: int | None
 
 
-def _reverse(connection: Any, old: Any, why: str, now: datetime) -> None:
+def reverse(connection: Any, old: Any, why: str, now: datetime) -> None:
     """A reversal carries its original's periods, so no board ever shows a negative."""
     values = dict(old._mapping) | {"points": -old.points, "why": why, "posted_at": now, "reverses_id": old.id}
     del values["id"]
