@@ -1,5 +1,6 @@
 """Somebody with a browser: keeps cookies and fills forms."""
 
+import time
 from typing import Any
 
 from flask.testing import FlaskClient
@@ -25,7 +26,7 @@ class Visitor(FlaskClient):
             assert person is not None
             secret = people.sign_in(work, person_id, app.extensions["clock"](), 24)
         with self.session_transaction() as session:
-            session.update(_user_id=person.fs_uniquifier, _fresh=True, signed_in=secret)
+            session.update(_user_id=person.fs_uniquifier, _fresh=True, signed_in=secret, fs_paa=time.time())
 
     def submit(self, path: str, data: dict[str, Any] | None = None, **more: Any) -> TestResponse:
         """Post a form with its CSRF token."""

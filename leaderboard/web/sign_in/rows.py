@@ -9,6 +9,7 @@ from flask_security.datastore import UserDatastore
 from sqlalchemy import delete, inspect
 from sqlalchemy.orm import selectinload
 from sqlmodel import col, select
+from werkzeug.local import LocalProxy
 
 from leaderboard.tables import Person, WebAuthn
 from leaderboard.web import db, now
@@ -45,7 +46,7 @@ class Rows(UserDatastore):
         self.put(WebAuthn(user_id=user.id or 0, create_datetime=moment, lastuse_datetime=moment, **values))
 
     def put(self, row: Any) -> Any:
-        _waiting("changed").append(row)
+        _waiting("changed").append(row._get_current_object() if isinstance(row, LocalProxy) else row)
         return row
 
     def delete(self, row: Any) -> None:
