@@ -4,7 +4,8 @@ import threading
 from collections import Counter
 from datetime import datetime, timedelta
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, current_app, jsonify, request
+from flask.sansio.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 
 from leaderboard import deliveries
@@ -42,7 +43,9 @@ class Refusals:
                 self._counts[source] += times
 
 
-refusals = Refusals()
+@pages.record_once
+def _start_counting(state: BlueprintSetupState) -> None:
+    state.app.extensions["refusals"] = Refusals()
 
 
 @pages.route("/hooks/<source>", methods=["GET", "POST", "PUT", "PATCH"])
@@ -68,6 +71,7 @@ def hook(source: str) -> ResponseReturnValue:
             return jsonify(error="this address takes deliveries by POST"), 405, {"Allow": "POST"}
         plugin.verify(delivery)
     except Refused as error:
+        refusals: Refusals = current_app.extensions["refusals"]
         refusals.count(source, str(error), delivery.received_at)
         return jsonify(error=f"refused: {error}"), 401
     try:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from flask import Blueprint, Response, current_app, jsonify
+from flask.sansio.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -36,8 +37,8 @@ class LastCheck:
 
 
 @blueprint.record_once
-def _remember(state: object) -> None:
-    state.app.extensions["last check"] = LastCheck()  # type: ignore[attr-defined]
+def _remember(state: BlueprintSetupState) -> None:
+    state.app.extensions["last check"] = LastCheck()
 
 
 @blueprint.get("/healthz")
