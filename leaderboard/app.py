@@ -7,7 +7,21 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from leaderboard import weeks
 from leaderboard.config import Config, folder
 from leaderboard.database import Database
-from leaderboard.web import access, account, api, errors, home, hooks, operations, pages, people, sign_in
+from leaderboard.web import (
+    access,
+    account,
+    api,
+    errors,
+    home,
+    hooks,
+    lead,
+    operations,
+    pages,
+    people,
+    promises,
+    sign_in,
+    stories,
+)
 from leaderboard.web import weeks as week_pages
 from leaderboard.weeks import Clock
 
@@ -53,6 +67,9 @@ def create_app(config: Config, database: Database | None = None, clock: Clock = 
 def register(app: Flask) -> None:
     """Every group of pages, in the order of the navigation."""
     app.register_blueprint(home.blueprint)
+    app.register_blueprint(stories.blueprint)
+    app.register_blueprint(promises.blueprint)
+    app.register_blueprint(lead.blueprint)
     app.register_blueprint(people.blueprint)
     app.register_blueprint(week_pages.blueprint)
     app.register_blueprint(account.blueprint)

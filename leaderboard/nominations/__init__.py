@@ -16,10 +16,13 @@ from leaderboard.nominations.judging import (
     withdraw,
 )
 from leaderboard.nominations.seeing import find, may_see
-from leaderboard.nominations.telling import Telling, Told, edit, examine, nominate
+from leaderboard.nominations.stories import nominees_of as starring
+from leaderboard.nominations.stories import people_in
+from leaderboard.nominations.telling import MAX_NAMED, Telling, Told, edit, examine, judging_team, nominate
 from leaderboard.nominations.wall import Card, Wall, card, cards, mine, wall
 
 __all__ = [
+    "MAX_NAMED",
     "Card",
     "Telling",
     "Told",
@@ -36,11 +39,14 @@ __all__ = [
     "hide",
     "judged",
     "judges",
+    "judging_team",
     "may_see",
     "mine",
     "nominate",
+    "people_in",
     "reopen",
     "show",
+    "starring",
     "take_back",
     "to_judge",
     "wall",

@@ -33,6 +33,11 @@ def nominees_of(session: Session, nomination: Nomination) -> list[tuple[Nominee,
     return [(nominee, now_known_as(session, person)) for nominee, person in session.exec(query)]
 
 
+def people_in(session: Session, nomination: Nomination) -> list[Person]:
+    """The same, without how they share it."""
+    return [person for _nominee, person in nominees_of(session, nomination)]
+
+
 def now_known_as(session: Session, person: Person) -> Person:
     """The person that this account was merged into, else the same."""
     while person.merged_into_id is not None:

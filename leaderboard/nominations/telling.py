@@ -1,7 +1,7 @@
 """Telling a story, and telling it better until it is accepted."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -61,7 +61,7 @@ def nominate(
         return known
     fairness.refuse_haste(session, nominator, now)
     worth = fairness.worth(session, nominator, told.nominees, told.story, now)
-    team = _judging_team(session, told.nominees)
+    team = judging_team(session, told.nominees)
     nomination = Nomination(
         uid=uid if uid and known is None and re.fullmatch(r"[0-9a-f]{32}", uid) else new_uid(),
         nominator_id=nominator.id or 0,
@@ -106,7 +106,7 @@ def edit(session: Session, uid: str, by: Person, telling: Telling, now: datetime
         weigh_again(session, nomination, by, told)
     nomination.state, nomination.reason = "waiting", None
     nomination.judged_at = nomination.judged_by = None
-    team = _judging_team(session, told.nominees)
+    team = judging_team(session, told.nominees)
     nomination.team_id = team.id or 0
     session.add(nomination)
     _count_at_once(session, nomination, team, now)
@@ -146,7 +146,7 @@ def examine(
     if telling.guideline not in BY_SLUG:
         wrong.append(Invalid(_("Choose the guideline that the story shows."), "guideline"))
     if telling.happened_on is not None:
-        today = now.astimezone(ZoneInfo(_zone(session, nominator))).date()
+        today = now.astimezone(ZoneInfo(people.zone_of(session, nominator))).date()
         if telling.happened_on > today:
             wrong.append(
                 Invalid(_("That day is still to come. Choose the day when it happened."), "happened_on")
@@ -212,7 +212,8 @@ def _known(session: Session, uid: str) -> Nomination | None:
     return session.exec(select(Nomination).where(Nomination.uid == uid)).first()
 
 
-def _judging_team(session: Session, nominees: tuple[Person, ...]) -> Team:
+def judging_team(session: Session, nominees: Sequence[Person]) -> Team:
+    """The first of their teams that wants a lead to accept, else the first."""
     teams = [session.get_one(Team, person.team_id) for person in nominees]
     return next((team for team in teams if team.accepts == "lead"), teams[0])
 
@@ -245,6 +246,3 @@ def _count_at_once(session: Session, nomination: Nomination, team: Team, now: da
         nomination.state, nomination.judged_at = "accepted", now
         credit(session, nomination, nominees_of(session, nomination), now)
 
-
-def _zone(session: Session, person: Person) -> str:
-    return person.timezone or session.get_one(Team, person.team_id).timezone

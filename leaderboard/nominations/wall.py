@@ -23,7 +23,10 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Card:
-    """A story as components.html shows it. `points` is what the ledger says that it earned, co-signs included."""
+    """A story as components.html shows it. `points` is what the ledger says that it earned, co-signs included.
+
+    `customer` is for those in the story, who told it, leads and admins; None for everybody else.
+    """
 
     id: str
     nominees: tuple[Person, ...]
@@ -138,7 +141,7 @@ def cards(session: Session, nominations: Sequence[Nomination], viewer: Person) -
                 nominator=teller[nomination.nominator_id],
                 guideline=nomination.guideline,
                 text=nomination.story,
-                customer=nomination.customer,
+                customer=nomination.customer if own or viewer.role in ("lead", "admin") else None,
                 happened_on=nomination.happened_on,
                 told_at=nomination.nominated_at,
                 points=earned.get(f"story/{nomination.uid}", 0),

@@ -11,6 +11,7 @@ from leaderboard.promises.making import Making, confirm, keep, make, mark_missed
 from leaderboard.promises.questions import (
     Standing,
     find,
+    is_own,
     may_confirm,
     may_see,
     moves_of,
@@ -25,6 +26,7 @@ __all__ = [
     "Standing",
     "confirm",
     "find",
+    "is_own",
     "keep",
     "listed",
     "make",

@@ -45,6 +45,11 @@ def may_see(session: Session, viewer: Person, row: Promise) -> bool:
     )
 
 
+def is_own(session: Session, viewer: Person, row: Promise) -> bool:
+    """Whether this person made it here, so that they move, keep and take it back."""
+    return row.source == OWN_SOURCE and is_of(session, row.maker_id, viewer)
+
+
 def may_confirm(session: Session, viewer: Person, row: Promise) -> bool:
     """Whether this person's word would count for this promise: anybody who may see it but its maker."""
     return (
