@@ -129,7 +129,9 @@ def _numbers(
         board = Board(str(week), team.id or 0, guideline, inside=True)
         boards[guideline] = top(session, board, last, drafting.EVERYBODY, None, newcomer_days)
     known = by_id(session, {place.person_id for places in boards.values() for place in places})
-    kinds = Counter(line.kind for line in lines)
+    kinds = Counter(
+        {line.event_id: line.kind for line in lines}.values()
+    )  # a story of two people is one story
     return {
         "team": {"name": team.name, "slug": team.slug, "zone": zones(team).of(week)},
         "begins_at": zones(team).begins_at(week).isoformat(),
