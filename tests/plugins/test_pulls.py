@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import date, timedelta
 from typing import Any
 
@@ -98,10 +99,12 @@ def test_an_item_that_cannot_be_read_holds_up_nobody_and_is_told(pulled: Pulled,
     items[0][field[next(name for name, (kind, _) in MAKERS.items() if isinstance(pulled.tool, kind))]] = {
         "a": []
     }
-    found: list[Event] = []
-    pages = pulled.make().pull(http, None)
     with pytest.raises(Invalid, match="could not be read"):
-        found.extend(event for page in iter(lambda: next(pages), None) for event in page.events)
+        pulled.events(http)  # also to who stops at the page that calls itself the last
+    found: list[Event] = []
+    with suppress(Invalid):
+        for page in pulled.make().pull(http, None):
+            found += page.events
     assert numbers(found) == ["2"]
 
 
