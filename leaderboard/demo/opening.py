@@ -15,7 +15,7 @@ from leaderboard.database import Database
 from leaderboard.demo import company
 from leaderboard.demo.history import Story, email_of, hire
 
-PASSWORD = "one mile more, every day"  # noqa: S105 (the demo's, printed for everyone to see)
+PASSWORD = "one-mile-more-every-day"  # noqa: S105 (the demo's, printed for everyone to see)
 CONFIG = """\
 # Written by `leaderboard demo`; delete the folder to start anew.
 demo = true
