@@ -10,6 +10,7 @@ from leaderboard.database import Database
 from leaderboard.web import (
     access,
     account,
+    admin_people,
     api,
     errors,
     home,
@@ -21,6 +22,7 @@ from leaderboard.web import (
     promises,
     sign_in,
     stories,
+    styleguide,
 )
 from leaderboard.web import weeks as week_pages
 from leaderboard.weeks import Clock
@@ -59,12 +61,12 @@ def create_app(config: Config, database: Database | None = None, clock: Clock = 
     access.install(app, config)
     sign_in.install(app, config)
     api.install(app, config)
-    register(app)
+    register(app, demo=config.demo)
     access.apply_limits(app)
     return app
 
 
-def register(app: Flask) -> None:
+def register(app: Flask, *, demo: bool) -> None:
     """Every group of pages, in the order of the navigation."""
     app.register_blueprint(home.blueprint)
     app.register_blueprint(stories.blueprint)
@@ -73,6 +75,9 @@ def register(app: Flask) -> None:
     app.register_blueprint(people.blueprint)
     app.register_blueprint(week_pages.blueprint)
     app.register_blueprint(account.blueprint)
+    app.register_blueprint(admin_people.blueprint)
     app.register_blueprint(hooks.pages)
     app.register_blueprint(operations.blueprint)
     app.register_blueprint(api.api)
+    if demo:
+        app.register_blueprint(styleguide.blueprint)

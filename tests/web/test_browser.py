@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from werkzeug.serving import make_server
 
 from leaderboard.database import Database
+from leaderboard.web import styleguide
 from tests.make import Company
 from tests.test_ledger import take_in, thanks
 from tests.test_standings import give
@@ -73,9 +74,24 @@ def some_history(db: Database, company: Company) -> None:
 def test_a_page_is_open_to_everybody_and_fits_its_screen(opened: Opened, path: str) -> None:
     for screen, scheme in ((PHONE, "light"), (DESK, "dark")):
         page = opened(path, "lea", viewport=screen, color_scheme=scheme)
-        found = Axe().run(page).response["violations"]
-        assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == []
+        assert barriers(page) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= screen["width"]
+
+
+def test_every_component_is_open_to_everybody_in_every_state(app: Flask, opened: Opened) -> None:
+    app.register_blueprint(styleguide.blueprint)
+    for screen in (PHONE, DESK):
+        for scheme in ("light", "dark"):
+            page = opened("/styleguide", viewport=screen, color_scheme=scheme)
+            assert page.locator("article.story").count() == 4
+            assert barriers(page) == [], (screen, scheme)
+            assert page.evaluate("document.documentElement.scrollWidth") <= screen["width"]
+
+
+def barriers(page: Page) -> list[tuple[str, list[str]]]:
+    """What axe finds, with the elements."""
+    found = Axe().run(page).response["violations"]
+    return [(each["id"], [node["html"] for node in each["nodes"]]) for each in found]
 
 
 @pytest.mark.usefixtures("some_history")

@@ -1,0 +1,98 @@
+"""/styleguide, in the demo: every component of components.html on one page, with made-up people, to look at and to test."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+
+from flask import Blueprint, render_template
+from flask.typing import ResponseReturnValue
+from wtforms import BooleanField, RadioField, SelectField, StringField, TextAreaField
+
+from leaderboard.guidelines import BY_SLUG
+from leaderboard.nominations import Card
+from leaderboard.people import Shown
+from leaderboard.tables import Person
+from leaderboard.web.charts import column_chart
+from leaderboard.web.forms import Form
+
+blueprint = Blueprint("styleguide", __name__)
+
+MOMENT = datetime(2026, 11, 20, 14, 5, tzinfo=UTC)
+STORY = (
+    "Mrs. Ito's flight left in forty minutes, and the blue shirt that her son was to wear hung in our other shop, across the "
+    "river. Ben did not say that we don't have it here. He called ahead, ran to the tram, and met her at the station with the "
+    "shirt already pressed.\n\nShe wrote to us the next morning. He had finished his own shift an hour before."
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a ranking."""
+
+    rank: int
+    person: Shown
+    points: int
+    movement: int | None
+
+
+class Example(Form):
+    """A form with one field of each kind, two of them wrong."""
+
+    name = StringField("Who is it about?", description="Type a few letters of a name.")
+    story = TextAreaField("What happened?", description="80 to 2,000 characters.")
+    team = SelectField("Team", choices=[("care", "Care"), ("shop", "Shop")])
+    guideline = RadioField(
+        "Which guideline does it show?", choices=[(g.slug, g.name) for g in BY_SLUG.values()]
+    )
+    agreed = BooleanField("The customer agreed to be quoted inside the company")
+
+
+@blueprint.get("/styleguide")
+def styleguide() -> ResponseReturnValue:
+    """Every component once, in each of its states."""
+    ana, ben, chris, dan, eve = (
+        _person(name) for name in ("Ana Kovač", "Ben Okafor", "Chris Nguyen", "Dan Weiss", "Eve Laurent")
+    )
+    story = Card(
+        id="1", nominees=(ben,), nominator=ana, guideline="above-and-beyond", text=STORY, customer="Mrs. Ito",
+        happened_on=date(2026, 11, 19), told_at=MOMENT, points=10, co_signs=2, co_signed=False, may_co_sign=True,
+        status="accepted",
+    )  # fmt: skip
+    form = Example(meta={"csrf": False})
+    form.name.errors = ["Nobody is called that here."]
+    form.story.errors = ["Tell a little more: a story has at least 80 characters."]
+    weeks = [("41", 4), ("42", 0), ("43", 11), ("44", 7), ("45", 18), ("46", 3)]
+    return render_template(
+        "styleguide.html",
+        me=ana,
+        moment=MOMENT,
+        form=form,
+        stories=[
+            story,
+            replace(
+                story, id="2", nominees=(chris, dan), guideline="team-player", co_signed=True, customer=None
+            ),
+            replace(
+                story,
+                id="3",
+                nominees=(ana, ben, chris, dan, eve),
+                guideline="relationships",
+                text=STORY[:120],
+            ),
+            replace(
+                story, id="4", guideline="positive-energy", may_co_sign=False, co_signs=0, happened_on=None
+            ),
+        ],
+        ranking=[
+            Row(1, Shown(ben.name, ben.handle), 41, 2),
+            Row(2, Shown(chris.name, chris.handle), 38, 0),
+            Row(2, Shown("Quiet Owl"), 38, -1),
+            Row(4, Shown(ana.name, ana.handle), 12, None),
+        ],
+        chart=column_chart(weeks, 400, 200),
+    )
+
+
+def _person(name: str) -> Person:
+    return Person(
+        name=name, handle=name.split()[0].lower(), email="", team_id=0, created_at=MOMENT, changed_at=MOMENT
+    )
