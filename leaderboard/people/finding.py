@@ -91,21 +91,35 @@ def leads(session: Session, person: Person, team_id: int) -> bool:
 
 
 def directory(
-    session: Session, text: str = "", team_id: int | None = None, after: int | None = None, limit: int = 60
+    session: Session,
+    text: str = "",
+    team_id: int | None = None,
+    after: int | None = None,
+    limit: int = 60,
+    *,
+    leavers: bool = False,
 ) -> list[tuple[Person, Team]]:
-    """Active people by name, with their teams: those whose name or handle holds `text`, of one team, after a person's id."""
+    """People by name, with their teams: those whose name or handle holds `text`, of one team, after a person's id.
+
+    For admins, `leavers` brings those who left, too, and `text` finds addresses.
+    """
     name = func.lower(col(Person.name))
     query = (
         select(Person, Team)
         .join(Team, col(Team.id) == Person.team_id)
-        .where(col(Person.active), ~col(Person.bot), col(Person.merged_into_id).is_(None))
+        .where(~col(Person.bot), col(Person.merged_into_id).is_(None))
     )
+    if not leavers:
+        query = query.where(col(Person.active))
     wanted = " ".join(unicodedata.normalize("NFC", text).lower().split())[:MAX_NAME]
     if "\0" in wanted or not _is_unicode(wanted):
         return []
     if wanted:
         holds = name.contains(wanted, autoescape=True)
-        query = query.where(or_(holds, col(Person.handle).contains(wanted, autoescape=True)))
+        holds = or_(holds, col(Person.handle).contains(wanted, autoescape=True))
+        query = query.where(
+            or_(holds, col(Person.email).contains(wanted, autoescape=True)) if leavers else holds
+        )
     if team_id is not None:
         query = query.where(Person.team_id == team_id)
     if after is not None and (last := session.get(Person, after)):

@@ -107,9 +107,9 @@ def install(app: Flask, config: Config) -> None:
 
 
 def limited(
-    rate: str, *, by: Callable[[], str] | None = None, deduct_when: Any = None
+    rate: str, *, by: Callable[[], str] = get_remote_address, deduct_when: Any = None
 ) -> Callable[[View], View]:
-    """Slow this route's POSTs down to `rate` ("10 per minute") per remote address, or per what `by` answers.
+    """Slow a route down to `rate` ("10 per minute") for each remote address, or for each answer of `by`.
 
     `deduct_when(response)` says which answers count; without it all do.
     """
@@ -122,12 +122,20 @@ def limited(
 
 
 def apply_limits(app: Flask) -> None:
-    """Put the limits that routes ask for into force; after all routes are registered."""
+    """Put the limits that views carry as `limits` into force; after all routes are registered.
+
+    Each is (how often, a function that names what is counted, a function that says which answers count or None). Where a
+    form is posted only posts count.
+    """
     limiter = next(iter(app.extensions["limiter"]))
+    posted = {rule.endpoint for rule in app.url_map.iter_rules() if "POST" in (rule.methods or ())}
     for endpoint, view in list(app.view_functions.items()):
         for rate, by, deduct_when in getattr(view, "limits", []):
             app.view_functions[endpoint] = limiter.limit(
-                rate, key_func=by or get_remote_address, methods=["POST"], deduct_when=deduct_when
+                rate,
+                key_func=by,
+                methods=["POST"] if endpoint in posted else None,
+                deduct_when=deduct_when,
             )(app.view_functions[endpoint])
 
 

@@ -8,7 +8,6 @@ from authlib.integrations.flask_client import OAuth
 from flask import Blueprint, Flask, abort, current_app, flash, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
-from flask_limiter.util import get_remote_address
 from flask_security import login_user
 from requests import RequestException
 
@@ -16,7 +15,7 @@ from leaderboard import people
 from leaderboard.config import OIDC, Config
 from leaderboard.plugin import Invalid
 from leaderboard.web import config, db, now
-from leaderboard.web.access import is_our_page, public
+from leaderboard.web.access import is_our_page, limited, public
 
 log = logging.getLogger(__name__)
 pages = Blueprint("single_sign_on", __name__)
@@ -44,7 +43,6 @@ def install(app: Flask, settings: Config) -> None:
     )
     app.extensions["oidc"] = oauth.oidc
     app.register_blueprint(pages)
-    back.limits = [("60 per 15 minutes", get_remote_address, None)]  # type: ignore[attr-defined]
 
 
 @pages.get("/sign-in/single")
@@ -64,6 +62,7 @@ def start() -> ResponseReturnValue:
 
 @pages.get("/sign-in/single/back")
 @public
+@limited("60 per 15 minutes")
 def back() -> ResponseReturnValue:
     """Back from the provider: who is it?"""
     settings = cast("OIDC", config().sign_in.oidc)
