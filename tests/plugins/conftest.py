@@ -17,5 +17,5 @@ def pulled(request: pytest.FixtureRequest) -> Iterator[Pulled]:
 
 @pytest.fixture
 def http() -> Iterator[httpx.Client]:
-    with httpx.Client(timeout=1, trust_env=False) as client:
+    with httpx.Client(timeout=20, trust_env=False) as client:
         yield client

@@ -5,7 +5,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from leaderboard.plugin import Event, Invalid, parse_time
@@ -13,6 +13,7 @@ from tests import corpus
 from tests.plugins import OF_TOOL, TOOLS, Sample, leaves, replaced, translated
 
 each_tool = pytest.mark.parametrize("tool", TOOLS)
+patient = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),
@@ -110,7 +111,7 @@ def test_a_time_that_does_not_exist_is_never_guessed(time: corpus.Time) -> None:
 
 
 @each_tool
-@settings(max_examples=60)
+@patient
 @given(data=st.data())
 def test_a_mutated_body_ends_cleanly(tool: str, data: st.DataObject) -> None:
     sample = data.draw(st.sampled_from(OF_TOOL[tool]))
@@ -123,7 +124,7 @@ def test_a_mutated_body_ends_cleanly(tool: str, data: st.DataObject) -> None:
 
 
 @each_tool
-@settings(max_examples=60)
+@patient
 @given(body=st.binary(max_size=200) | anything.map(lambda value: json.dumps(value).encode()), data=st.data())
 def test_any_bytes_end_cleanly(tool: str, body: bytes, data: st.DataObject) -> None:
     sample = data.draw(st.sampled_from(one_per_road(tool)))
@@ -131,7 +132,7 @@ def test_any_bytes_end_cleanly(tool: str, body: bytes, data: st.DataObject) -> N
 
 
 @each_tool
-@settings(max_examples=60)
+@patient
 @given(value=st.text(max_size=80), data=st.data())
 def test_any_header_is_refused_and_never_an_error(tool: str, value: str, data: st.DataObject) -> None:
     sample = OF_TOOL[tool][0]
