@@ -209,6 +209,28 @@ def test_a_chat_service_gets_the_text_as_it_is(service: Service) -> None:
     assert (body["title"], body["message"]) == ("Care, week 47", "Ana & Ben\n*not bold*")
 
 
+def test_a_text_that_is_too_long_for_the_service_comes_in_parts(service: Service) -> None:
+    words = [f"word{number}" for number in range(5000)]
+    announcements.send(settings(), "apprise", service.address("room"), "Care, week 47", " ".join(words))
+    assert len(service.bodies) == 2
+    assert " ".join(body["message"] for body in service.bodies).split() == words
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("@channel", "@\u200bchannel"),
+        ("<!here> <@U1>", "‹!here› ‹@\u200bU1›"),
+        ("[free](https://evil.example)", "[free]\u200b(https://evil.example)"),
+        ("[1]: https://evil.example", "[1]\u200b: https://evil.example"),
+        ("abc\u202edef\x00\x1b[31m\ud800", "abcdef[31m"),
+        ("👩\u200d💻 stays\n\tso", "👩\u200d💻 stays\n\tso"),
+    ],
+)
+def test_text_stays_text(text: str, plain: str) -> None:
+    assert announcements.plain(text) == plain
+
+
 @pytest.mark.parametrize(
     ("path", "lasting", "unsure"),
     [

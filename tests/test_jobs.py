@@ -4,12 +4,13 @@ import multiprocessing
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import update
 from sqlmodel import select
 
-from leaderboard import jobs, weeks
+from leaderboard import jobs, recognition, weeks
 from leaderboard.config import Config
 from leaderboard.database import Database
 from leaderboard.plugin import Invalid
@@ -66,6 +67,32 @@ def test_several_schedulers_close_each_week_exactly_once(
         (team_id, str(WEEK + number)) for team_id in sorted(care.teams.values()) for number in range(4)
     ]
     assert closed(db) == expected
+    with db.reading() as session:
+        assert [row.person_id for row in session.exec(select(Recognition))] == [care["ana"]]
+
+
+def close_and_hang(url: str, team_id: int, said: Any) -> None:
+    """A scheduler that has done everything but commit when it is killed."""
+    database = Database(url)
+    with database.writing() as session:
+        assert recognition.close_week(session, CONFIG, team_id, WEEK, MONDAY) is not None
+        said.set()
+        threading.Event().wait(60)
+
+
+def test_a_scheduler_killed_inside_a_close_leaves_nothing_and_the_next_one_closes_it(
+    db: Database, database_url: str, care: make.Company
+) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    said = spawn.Event()
+    doomed = spawn.Process(target=close_and_hang, args=(database_url, care.teams["Care"], said))
+    doomed.start()
+    assert said.wait(60)
+    doomed.kill()
+    doomed.join()
+    assert closed(db) == []
+    assert jobs.close_weeks(db, CONFIG, lambda: MONDAY) == 1
+    assert closed(db) == [(care.teams["Care"], "2026-W47")]
     with db.reading() as session:
         assert [row.person_id for row in session.exec(select(Recognition))] == [care["ana"]]
 

@@ -67,6 +67,10 @@ ENVIRONMENT = re.compile(
 """What the courier inherits; none of our own settings are among it."""
 
 
+KEPT = "\n\t\u200c\u200d"
+"""Format characters that text needs: lines, and the joiners inside Persian words and emoji."""
+
+
 @dataclass(frozen=True)
 class Parcel:
     """A leased row: what to send, where to, and how often it was tried, this time included."""
@@ -89,7 +93,7 @@ def plain(text: str) -> str:
     characters go.
     """
     kept = "".join(
-        sign for sign in text if sign in "\n\t" or unicodedata.category(sign) not in ("Cc", "Cf", "Cs")
+        sign for sign in text if sign in KEPT or unicodedata.category(sign) not in ("Cc", "Cf", "Cs")
     )
     for loud, quiet in (("<", "‹"), (">", "›"), ("@", "@\u200b"), ("](", "]\u200b("), ("]:", "]\u200b:")):
         kept = kept.replace(loud, quiet)
@@ -337,8 +341,9 @@ def send(config: Config, kind: str, target: str, subject: str, text: str) -> Non
         send_mail(config, target.split(", "), subject, text)
         return
     parcel = {"url": target, "subject": clean_subject(subject), "text": text}
-    # its own start, and one step more than the question itself
-    outcome = _ask_courier(config, parcel, 2 * config.announce.timeout + 15)
+    # Its own start, one step more than the question itself, and the pause that Apprise makes between a long text's parts.
+    most = 2 * config.announce.timeout + 15 + 8 * (len(text) // 1000)
+    outcome = _ask_courier(config, parcel, most)
     if outcome["outcome"] != "sent":
         raise NotSent(outcome["error"], lasting=outcome["lasting"], unsure=outcome["outcome"] == "unsure")
 

@@ -121,13 +121,16 @@ def look(url: str, schemas: list[str], hosts: list[str]) -> tuple[Any, str | Non
 def deliver(parcel: dict[str, Any]) -> dict[str, Any]:
     """Look at the address and, unless only that was asked, send the text and say how it went."""
     from apprise import Apprise
-    from apprise.common import NotifyFormat
+    from apprise.common import NotifyFormat, OverflowMode
 
     watch = Watch(parcel["hosts"], parcel["timeout"])
     watch.stand()
     sender, problem = look(parcel["url"], parcel["schemas"], parcel["hosts"])
     if problem or "text" not in parcel:
         return {"outcome": "failed", "error": problem, "lasting": True}
+    sender.overflow_mode = (
+        OverflowMode.SPLIT
+    )  # a long week comes in parts where a service takes only so much at once
     sent = Apprise(services=[sender]).notify(
         body=parcel["text"], title=parcel["subject"], body_format=NotifyFormat.TEXT, notify_type="info"
     )
