@@ -52,9 +52,7 @@ def start() -> ResponseReturnValue:
     wanted = request.args.get("next", "")
     session["after_sign_on"] = wanted if is_our_page(wanted) else "/"
     try:
-        answer: ResponseReturnValue = _provider().authorize_redirect(
-            config().public_url + url_for(".back"), nonce=None
-        )
+        answer: ResponseReturnValue = _provider().authorize_redirect(config().public_url + url_for(".back"))
     except (RequestException, OAuthError, ValueError, KeyError) as error:
         return _failed("the provider could not be asked", error)
     return answer
@@ -68,8 +66,7 @@ def back() -> ResponseReturnValue:
     settings = cast("OIDC", config().sign_in.oidc)
     wanted = session.get("after_sign_on", "/")
     try:
-        token = _provider().authorize_access_token()
-        claims = token["userinfo"]
+        claims = _claims()
         vouched = people.Claims(
             issuer=str(claims["iss"]),
             subject=str(claims["sub"]),
@@ -89,6 +86,19 @@ def back() -> ResponseReturnValue:
         return redirect(url_for("security.login"))
     login_user(person, authn_via=["oidc"])
     return redirect(wanted if isinstance(wanted, str) and is_our_page(wanted) else "/")
+
+
+def _claims() -> dict[str, Any]:
+    """What the provider's signed token says, and where it leaves the address out, its user info about the same subject."""
+    provider = _provider()
+    token = provider.authorize_access_token()
+    claims: dict[str, Any] = dict(token["userinfo"])
+    if "email" not in claims:
+        more = provider.userinfo(token=token)
+        if more["sub"] != claims["sub"]:  # OpenID Connect Core 5.3.2
+            raise ValueError("the user info is about somebody else")
+        claims = {**more, **claims}
+    return claims
 
 
 def _provider() -> Any:
