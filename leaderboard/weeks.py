@@ -28,7 +28,8 @@ class Week:
     @classmethod
     def parse(cls, text: str) -> "Week":
         """Read "2026-W47"; ValueError for anything else, and for a week that its year does not have."""
-        match = re.fullmatch(r"([0-9]{4})-W([0-9]{2})", text)
+        # 1000 to 8999: the weeks beside any of them can be reckoned, too
+        match = re.fullmatch(r"([1-8][0-9]{3})-W([0-9]{2})", text)
         if not match:
             raise ValueError(f"{text[:20]!r} is not a week; write it as 2026-W47")
         return cls(int(match[1]), int(match[2]))
@@ -166,7 +167,7 @@ def parse_period(text: str) -> str:
     """Check that this names a period ("2026-W47", "2026-11", "2026-Q4" or "2026"); ValueError with the remedy."""
     if re.fullmatch(r"[0-9]{4}-W[0-9]{2}", text):
         return str(Week.parse(text))
-    if re.fullmatch(r"[0-9]{4}(-(0[1-9]|1[0-2])|-Q[1-4])?", text) and text[:4] != "0000":
+    if re.fullmatch(r"[1-8][0-9]{3}(-(0[1-9]|1[0-2])|-Q[1-4])?", text):
         return text
     raise ValueError(f"{text[:20]!r} is not a period; write 2026-W47, 2026-11, 2026-Q4 or 2026")
 

@@ -70,15 +70,15 @@ After = Annotated[
     Field(description="The `next` of the answer before: where the list goes on."),
 ]
 WeekName = Annotated[
-    Annotated[str, Field(pattern=r"^[0-9]{4}-W[0-9]{2}$")] | Nothing,
+    Annotated[str, Field(pattern=r"^[1-8][0-9]{3}-W[0-9]{2}$")] | Nothing,
     Field(description="An ISO week.", examples=["2026-W47"]),
 ]
 MonthName = Annotated[
-    Annotated[str, Field(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$")] | Nothing,
+    Annotated[str, Field(pattern=r"^[1-8][0-9]{3}-(0[1-9]|1[0-2])$")] | Nothing,
     Field(description="A month.", examples=["2026-11"]),
 ]
 PeriodName = Annotated[
-    Annotated[str, Field(pattern=r"^[0-9]{4}(-W[0-9]{2}|-Q[1-4]|-(0[1-9]|1[0-2]))?$")] | Nothing,
+    Annotated[str, Field(pattern=r"^[1-8][0-9]{3}(-W[0-9]{2}|-Q[1-4]|-(0[1-9]|1[0-2]))?$")] | Nothing,
     Field(description="A week, month, quarter or year.", examples=["2026-Q4"]),
 ]
 TeamSlug = Annotated[
