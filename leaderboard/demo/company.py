@@ -75,3 +75,10 @@ ARTICLES = (
     "Returns from abroad",
     "Choosing the right charger",
 )
+
+OPENINGS = (
+    "A full week, and a kind one. Read these before the first call.",
+    "Three things made me smile this week. Here they are.",
+    "It was not an easy week. That is why I am so glad about these stories.",
+    "",
+)

@@ -77,7 +77,7 @@ class Story:
         self.moment = moment
         self.app = create_app(config, db, lambda: self.moment)
         self.app.config["RATELIMIT_ENABLED"] = False
-        self.clients: dict[str, tuple[FlaskClient, datetime]] = {}
+        self.browsers: dict[str, tuple[FlaskClient, str, datetime]] = {}
         self.diary: list[tuple[datetime, int, Callable[[], object]]] = []
         self.number = count(1)
         self.teams = {name: list(names) for name, (_, names) in company.TEAMS.items()}
@@ -163,16 +163,16 @@ class Story:
         later = moment + timedelta(hours=self.random.randint(1, 20))
         open_to_judge = week_of(moment, "Asia/Tokyo") < week_of(self.until, "Asia/Tokyo")
         if open_to_judge or self.random.random() < 0.6:
-            self.at(later, lambda: self.press(judge, f"{page}/accept"))
+            self.at(later, lambda: self.fill_in(judge, f"{page}/accept"))
         for place in range(self.random.choice((0, 0, 1, 1, 2, 3, 5))):
             friend = self.someone(but=(teller, *heroes))
-            self.at(later + timedelta(hours=place + 1), partial(self.press, friend, f"{page}/co-sign"))
+            self.at(later + timedelta(hours=place + 1), partial(self.fill_in, friend, f"{page}/co-sign"))
 
     def announce(self, team: str, lead: str, week: Week) -> None:
-        path = f"/lead/weeks/{slug_of(team, 'x')}/{week}"
-        if self.press(lead, f"{path}/announce"):
-            return
-        self.press(company.ADMIN[0], f"{path}/announce")  # the lead stars in it: an admin announces
+        page = f"/lead/weeks/{slug_of(team, 'x')}/{week}"
+        form = {"action": "announce", "opening": self.random.choice(company.OPENINGS)}
+        if self.fill_in(lead, page, form) is None:
+            self.fill_in(company.ADMIN[0], page, form)  # the lead stars in it: an admin announces
 
     # --- deliveries: signed, as the helpdesks send them -----------------------------------------------------
 
@@ -303,42 +303,31 @@ class Story:
         jobs.close_weeks(self.db, self.config, lambda: self.moment)
         jobs.miss_promises(self.db, self.config, lambda: self.moment)
 
-    def client(self, name: str) -> FlaskClient:
-        """A browser of this person, signed in."""
-        known = self.clients.get(name)
-        if known and self.moment - known[1] < timedelta(days=10):
-            return known[0]
+    def browser(self, name: str) -> tuple[FlaskClient, str]:
+        """A browser of this person, signed in, and the token of its forms."""
+        known = self.browsers.get(name)
+        if known and self.moment - known[2] < timedelta(hours=self.config.sign_in.session_hours - 1):
+            return known[:2]
         client = self.app.test_client()
-        form = {
-            "email": email_of(name),
-            "password": self.password,
-            "csrf_token": self.token(client, "/sign-in"),
-        }
+        form = {"email": email_of(name), "password": self.password, "csrf_token": _token(client, "/sign-in")}
         answer = client.post("/sign-in", data=form)
-        if answer.status_code != 302:
+        if answer.status_code not in (302, 303):
             raise RuntimeError(f"{name} cannot sign in to the demo: {answer.status_code}")
-        self.clients[name] = (client, self.moment)
-        return client
+        self.browsers[name] = (client, _token(client, "/nominate"), self.moment)
+        return self.browsers[name][:2]
 
-    def token(self, client: FlaskClient, path: str) -> str:
-        """The CSRF token of a page's form."""
-        found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', client.get(path).get_data(as_text=True))
-        if found is None:
-            raise RuntimeError(f"{path} has no form")
-        return found[1]
-
-    def fill_in(self, name: str, path: str, form: dict[str, Any]) -> str | None:
+    def fill_in(self, name: str, path: str, form: dict[str, Any] | None = None) -> str | None:
         """Send a form and return the address it leads to; None when the product refused it, as it may."""
-        client = self.client(name)
-        answer = client.post(path, data=form | {"csrf_token": self.token(client, path)})
+        client, token = self.browser(name)
+        answer = client.post(path, data=(form or {}) | {"csrf_token": token})
         if answer.status_code >= 500:
             raise RuntimeError(f"{path} was answered {answer.status_code}")
         return str(answer.location) if answer.status_code in (302, 303) else None
 
-    def press(self, name: str, path: str) -> bool:
-        """Press a button: a form with nothing but its token. False when this person may not."""
-        client = self.client(name)
-        answer = client.post(path, data={"csrf_token": self.token(client, "/nominate")})
-        if answer.status_code >= 500:
-            raise RuntimeError(f"{path} was answered {answer.status_code}")
-        return answer.status_code in (200, 302, 303)
+
+def _token(client: FlaskClient, path: str) -> str:
+    """The token of a page's forms."""
+    found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', client.get(path).get_data(as_text=True))
+    if found is None:
+        raise RuntimeError(f"{path} has no form")
+    return found[1]

@@ -28,6 +28,9 @@ secret_key = "{secret_key}"
 [database]
 url = "sqlite:///{database}"
 
+[sign_in]
+session_hours = 2160
+
 [week]
 timezone = "Europe/Berlin"
 
@@ -48,7 +51,7 @@ secret = "{help_scout}"
 
 def run(port: int, folder: Path | None, *, history: bool) -> None:
     """Serve the demo at 127.0.0.1:`port`; `folder` keeps it for the next time."""
-    from leaderboard.serve import serve
+    from leaderboard.serve import check_address, serve
 
     folder = folder or Path(tempfile.mkdtemp(prefix="extra-mile-demo-"))
     folder.mkdir(parents=True, exist_ok=True)
@@ -57,6 +60,7 @@ def run(port: int, folder: Path | None, *, history: bool) -> None:
         write_config(file, port)
     os.environ["LEADERBOARD_SERVER__PORT"] = str(port)  # the folder may have been made for another one
     config = load(file)
+    check_address(config)  # before ten weeks are lived through in vain
     fill(config, history)
     roles = (
         ("member", company.TEAMS["Care"][1][1]),
