@@ -1,12 +1,13 @@
 """Zendesk Support: signed event webhooks, two trigger webhooks for ratings, and a pull of ratings and solved tickets."""
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import httpx
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from leaderboard.plugin import (
     Account,
@@ -51,7 +52,7 @@ class Zendesk(Plugin):
         "fact.withdrawn",
     )
 
-    subdomain: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
+    subdomain: str
     signing_secret: Secret
     previous_signing_secret: Secret | None = None
     # Zendesk gives each webhook a secret of its own, and a webhook takes either events or triggers, never both
@@ -65,6 +66,15 @@ class Zendesk(Plugin):
     look_back_hours: int = Field(
         24, ge=1, le=24 * 14
     )  # ratings this old are read again, in case one was late or changed
+
+    @field_validator("subdomain")
+    @classmethod
+    def _is_one_name(cls, value: str) -> str:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", value):
+            raise ValueError(
+                'write the first part of your address only: "fairhaven" of fairhaven.zendesk.com'
+            )
+        return value
 
     def verify(self, delivery: Delivery) -> None:
         """base64(HMAC-SHA256(secret, time stamp + body)); https://developer.zendesk.com/documentation/webhooks/verifying/"""
@@ -154,29 +164,18 @@ class Zendesk(Plugin):
         number = _ticket(detail.get("id"))
         changed_at = parse_time(detail["updated_at"]) if detail.get("updated_at") else moment
         if now == "SOLVED" and before != "CLOSED":
-            return [
-                self._solved(
-                    number, id_of(detail.get("assignee_id")) or id_of(detail.get("actor_id")), changed_at
-                )
-            ]
+            agent = id_of(detail.get("assignee_id")) or id_of(detail.get("actor_id"))
+            return [self._change("ticket.solved", number, changed_at, agent)]
         if before == "SOLVED" and now == "OPEN":
-            return [
-                Event(
-                    key=f"ticket/{number}/reopened/{_iso(changed_at)}",
-                    kind="ticket.reopened",
-                    occurred_at=changed_at,
-                    object=f"ticket/{number}",
-                    ticket=number,
-                    url=self._link(number),
-                )
-            ]
+            return [self._change("ticket.reopened", number, changed_at)]
         return []
 
-    def _solved(self, number: str, agent: str | None, solved_at: datetime) -> Event:
+    def _change(self, kind: Kind, number: str, changed_at: datetime, agent: str | None = None) -> Event:
+        """A ticket's change of state; the second of the change is part of the key, for it may happen again."""
         return Event(
-            key=f"ticket/{number}/solved/{_iso(solved_at)}",
-            kind="ticket.solved",
-            occurred_at=solved_at,
+            key=f"{kind.replace('.', f'/{number}/')}/{_iso(changed_at)}",
+            kind=kind,
+            occurred_at=changed_at,
             agents=(agent,) if agent else (),
             object=f"ticket/{number}",
             ticket=number,
@@ -280,12 +279,8 @@ class Zendesk(Plugin):
         first = {**query, "page[after]": place["after"]} if "after" in place else query
 
         def following(value: Any) -> str | None:
-            meta = object_of(object_of(value, "the answer").get("meta"), "meta")
-            if meta.get("has_more") is not True:
-                return None
-            return self._url(
-                "satisfaction_ratings.json", {**query, "page[after]": _text(meta.get("after_cursor"))}
-            )
+            after = _after(value)
+            return self._url("satisfaction_ratings.json", {**query, "page[after]": after}) if after else None
 
         for answer in walk(
             self._url("satisfaction_ratings.json", first), lambda url: self._get(http, url), following
@@ -307,8 +302,8 @@ class Zendesk(Plugin):
                         events.append(self._pulled_rating(rating))
                 except Invalid as error:
                     unread.append(error.message)
-            if following(answer.json):
-                place["after"] = _text(answer.json["meta"]["after_cursor"])
+            if after := _after(answer.json):
+                place["after"] = after
             else:
                 place["ratings"] = place.pop("until")
                 place.pop("after", None)
@@ -374,10 +369,8 @@ class Zendesk(Plugin):
         query = {"role[]": ["agent", "admin"], "page[size]": "100"}
 
         def following(value: Any) -> str | None:
-            meta = object_of(object_of(value, "the answer").get("meta"), "meta")
-            if meta.get("has_more") is not True:
-                return None
-            return self._url("users.json", {**query, "page[after]": _text(meta.get("after_cursor"))})
+            after = _after(value)
+            return self._url("users.json", {**query, "page[after]": after}) if after else None
 
         for answer in walk(self._url("users.json", query), lambda url: self._get(http, url), following):
             for item in list_of(object_of(answer.json, "the answer").get("users"), "users"):
@@ -424,6 +417,12 @@ def _ticket(value: Any) -> str:
     if number is None or not (number.isascii() and number.isdigit()):
         raise Invalid("there is no ticket number where Zendesk puts one")
     return number
+
+
+def _after(value: Any) -> str | None:
+    """Where a list in pages goes on, None at its end. Only the cursor is used, never the address beside it."""
+    meta = object_of(object_of(value, "the answer").get("meta"), "meta")
+    return _text(meta.get("after_cursor")) if meta.get("has_more") is True else None
 
 
 def _text(value: Any) -> str:
