@@ -58,6 +58,7 @@ def install(app: Flask, settings: Config) -> None:
         two_factor_verify_code_form=parts.CodeForm,
         mf_recovery_form=parts.RecoveryForm,
         wan_register_form=parts.PasskeyForm,
+        wan_delete_form=parts.RemovePasskeyForm,
         mail_util_cls=parts.Letters,
         password_util_cls=parts.Passwords,
         totp_cls=parts.Codes,

@@ -7,6 +7,7 @@ from typing import Any
 from flask import Flask, current_app, session
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from flask_limiter.util import get_remote_address
 from flask_security import LoginForm, MailUtil, PasswordUtil, Totp, WebauthnUtil
 from flask_security.forms import (
     ChangePasswordForm,
@@ -16,7 +17,7 @@ from flask_security.forms import (
     VerifyForm,
 )
 from flask_security.recovery_codes import MfRecoveryForm
-from flask_security.webauthn import WebAuthnRegisterForm
+from flask_security.webauthn import WebAuthnDeleteForm, WebAuthnRegisterForm
 from webauthn.helpers.structs import (
     AuthenticatorSelectionCriteria,
     ResidentKeyRequirement,
@@ -190,6 +191,15 @@ class PasskeyForm(WebAuthnRegisterForm):
         return bool(super().validate(**given))
 
 
+class RemovePasskeyForm(WebAuthnDeleteForm):
+    """Its errors travel in the session, which takes plain texts only."""
+
+    def validate(self, **given: Any) -> bool:
+        right = bool(super().validate(**given))
+        self.name.errors = [str(error) for error in self.name.errors]
+        return right
+
+
 def second_factor_of() -> str:
-    """Whose second factor is being guessed at: the person who gave the right password."""
-    return str(session.get("tf_user_id", ""))
+    """Whose second factor is being guessed at: the person who gave the right password, or else whoever asks."""
+    return str(session.get("tf_user_id") or get_remote_address())
