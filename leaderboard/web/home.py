@@ -76,7 +76,6 @@ class Board:
 
     top: list[Place]
     neighbours: list[Place]
-    mine: int
     cut: bool
 
 
@@ -175,7 +174,6 @@ def board_of(db_session: Session, viewer: Person, asked: Asked, today: Today) ->
     top = [standing for standing in head if standing.rank <= TOP][:MOST]
     me = viewer.id or 0
     near = standings.around(db_session, asked_board, me, moment, EACH, newcomer_days)
-    mine = next((standing.points for standing in near if standing.person_id == me), 0)
     if any(standing.person_id == me for standing in top):
         near = []
     in_top = {standing.person_id for standing in top}
@@ -188,7 +186,6 @@ def board_of(db_session: Session, viewer: Person, asked: Asked, today: Today) ->
     return Board(
         top=places[: len(top)],
         neighbours=places[len(top) :],
-        mine=mine,
         cut=len(head) > len(top) and bool(top) and head[len(top)].rank == top[-1].rank,
     )
 

@@ -132,6 +132,16 @@ def test_an_open_page_offers_the_new_story_and_never_moves_what_is_being_read(
     expect(page.locator(f"#story-{uid}")).to_be_visible()
 
 
+def test_a_co_sign_lands_where_one_reads(opened: Opened, db: Database, company: Company) -> None:
+    uid = tell(db, company, "ana", "ben")
+    page = opened("/", "chris")
+    story = page.locator(f"#story-{uid}")
+    story.get_by_role("button", name="I saw it too").click()
+    expect(story).to_contain_text("You saw it too")
+    assert page.url.endswith("/")
+    expect(page.locator(".standing").first).to_contain_text("11", timeout=4000)
+
+
 def test_a_page_nobody_looks_at_asks_for_nothing(opened: Opened, db: Database, company: Company) -> None:
     page = opened("/")
     page.evaluate("Object.defineProperty(document, 'visibilityState', {get: () => 'hidden'})")
