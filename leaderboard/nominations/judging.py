@@ -1,12 +1,13 @@
 """Judging a story, and every way back: a lead undoes, the nominator withdraws, a nominee hides."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from flask_babel import gettext as _
 from sqlmodel import Session, col, select
 
-from leaderboard import fairness, people
+from leaderboard import fairness
 from leaderboard.database import beat, lock_names
 from leaderboard.ledger import is_closed, week_of
 from leaderboard.nominations.stories import (
@@ -23,25 +24,15 @@ from leaderboard.tables import Nomination, Nominee, Person, TeamLead
 
 MAX_REASON = 500
 MAX_DESK = 200
-"""A desk shows at most so many stories at a time, the oldest first."""
+"""A desk shows at most so many stories at a time."""
+MOST_LOOKED_AT = 2_000
 
 # --- who judges ---------------------------------------------------------------------------------------------
 
 
 def judges(session: Session, nomination: Nomination) -> list[Person]:
     """Who may judge it: a lead of its team who neither wrote it nor stars in it, else another lead, else an admin."""
-    barred = {person.id for _nominee, person in nominees_of(session, nomination)}
-    barred.add(now_known_as(session, session.get_one(Person, nomination.nominator_id)).id)
-    active = select(Person).where(col(Person.active), ~col(Person.bot), col(Person.id).not_in(barred))
-    leads = active.where(col(Person.role).in_(("lead", "admin")))
-    for eligible in (
-        leads.where(col(Person.id).in_(people.leads_of(session, nomination.team_id))),
-        leads.where(col(Person.id).in_(select(TeamLead.person_id))),
-        active.where(Person.role == "admin"),
-    ):
-        if found := list(session.exec(eligible.order_by(col(Person.name), col(Person.id)))):
-            return found
-    return []
+    return _judges_of(session, [nomination])[0]
 
 
 def may_judge(session: Session, person: Person, nomination: Nomination) -> bool:
@@ -54,7 +45,7 @@ def may_judge(session: Session, person: Person, nomination: Nomination) -> bool:
 def to_judge(session: Session, person: Person) -> list[Nomination]:
     """The stories that wait for this person, the oldest first."""
     waiting = select(Nomination).where(Nomination.state == "waiting").order_by(col(Nomination.nominated_at))
-    return _for_judge(session, person, session.exec(waiting).all())
+    return _for_judge(session, person, session.exec(waiting.limit(MOST_LOOKED_AT)).all())
 
 
 def judged(session: Session, person: Person, now: datetime, days: int = 14) -> list[Nomination]:
@@ -65,16 +56,44 @@ def judged(session: Session, person: Person, now: datetime, days: int = 14) -> l
         .where(col(Nomination.judged_at) > now - timedelta(days=days))
         .order_by(col(Nomination.judged_at).desc())
     )
-    return _for_judge(session, person, session.exec(lately).all())
+    return _for_judge(session, person, session.exec(lately.limit(MOST_LOOKED_AT)).all())
 
 
 def _for_judge(session: Session, person: Person, stories: Sequence[Nomination]) -> list[Nomination]:
-    found: list[Nomination] = []
+    theirs = [
+        nomination
+        for nomination, found in zip(stories, _judges_of(session, stories), strict=True)
+        if any(person.id == judge.id for judge in found)
+    ]
+    return theirs[:MAX_DESK]
+
+
+def _judges_of(session: Session, stories: Sequence[Nomination]) -> list[list[Person]]:
+    """The judges of each of these stories; asks the database a fixed number of times, however many they are."""
+    deciding = select(Person).where(
+        col(Person.active), ~col(Person.bot), col(Person.role).in_(("lead", "admin"))
+    )
+    in_charge = list(session.exec(deciding.order_by(col(Person.name), col(Person.id))))
+    leading: dict[int, set[int]] = defaultdict(set)
+    for led in session.exec(select(TeamLead)):
+        leading[led.team_id].add(led.person_id)
+    anywhere = set().union(*leading.values()) if leading else set()
+    barred: dict[int, set[int]] = {nomination.id or 0: set() for nomination in stories}
+    starring = select(Nominee.nomination_id, Person).join(Person, col(Person.id) == Nominee.person_id)
+    telling = select(Nomination.id, Person).join(Person, col(Person.id) == Nomination.nominator_id)
+    for nomination_id, person in (
+        *session.exec(starring.where(col(Nominee.nomination_id).in_(barred))),
+        *session.exec(telling.where(col(Nomination.id).in_(barred))),
+    ):
+        barred[nomination_id or 0].add(now_known_as(session, person).id or 0)
+    found = []
     for nomination in stories:
-        if may_judge(session, person, nomination):
-            found.append(nomination)
-        if len(found) == MAX_DESK:
-            break
+        eligible = [person for person in in_charge if person.id not in barred[nomination.id or 0]]
+        found.append(
+            [person for person in eligible if person.id in leading[nomination.team_id]]
+            or [person for person in eligible if person.id in anywhere]
+            or [person for person in eligible if person.role == "admin"]
+        )
     return found
 
 

@@ -245,4 +245,3 @@ def _count_at_once(session: Session, nomination: Nomination, team: Team, now: da
     if team.accepts == "at_once":
         nomination.state, nomination.judged_at = "accepted", now
         credit(session, nomination, nominees_of(session, nomination), now)
-
