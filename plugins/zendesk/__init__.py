@@ -360,9 +360,8 @@ class Zendesk(Plugin):
             solved_at = ticket.get("updated_at")
         if solved_at is None:
             return []
-        return [
-            self._solved(_ticket(ticket.get("id")), id_of(ticket.get("assignee_id")), parse_time(solved_at))
-        ]
+        agent = id_of(ticket.get("assignee_id"))
+        return [self._change("ticket.solved", _ticket(ticket.get("id")), parse_time(solved_at), agent)]
 
     def accounts(self, http: httpx.Client) -> Iterator[Account]:
         """Agents and admins who are neither suspended nor deleted; `verified` is Zendesk's word for the address."""
