@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flask_babel import gettext as _
+from sqlalchemy import ColumnElement, exists
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from leaderboard import fairness
@@ -104,8 +106,21 @@ def follow_ups(
         .join(Person, col(Person.id) == FollowUp.person_id)
         .where(FollowUp.state == state, col(Person.team_id).in_(team_ids))
     )
+    if state == "open":
+        query = query.where(~_won_back())
     first = col(FollowUp.opened_at) if state == "open" else col(FollowUp.done_at).desc()
     return [Unhappy(*row) for row in session.exec(query.order_by(first, col(FollowUp.id)).limit(limit))]
+
+
+def _won_back() -> ColumnElement[bool]:
+    """Whether the same customer rated the same matter well later: a recovery needs no follow-up."""
+    later = aliased(Event)
+    return exists().where(
+        col(later.source) == col(Event.source),
+        col(later.object) == col(Event.object),
+        col(later.kind).in_(KINDS),
+        col(later.occurred_at) > col(Event.occurred_at),
+    )
 
 
 def team_of_follow_up(session: Session, follow_up_id: int) -> int | None:

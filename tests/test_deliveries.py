@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, select
 
 from leaderboard import config as settings
-from leaderboard import deliveries, outgoing, standings
+from leaderboard import deliveries, outgoing, standings, thanks
 from leaderboard.config import Config
 from leaderboard.database import Database, Unavailable, sqlite_module
 from leaderboard.plugin import Delivery, Event, Invalid, Plugin, Secret, TryLater
@@ -239,7 +239,9 @@ def pulled(tool: DemoTool) -> Config:
 def fill(tool: DemoTool, number: int) -> None:
     for n in range(number):
         at = f"{NOON - timedelta(hours=n + 1):%Y-%m-%dT%H:%M:%SZ}"
-        tool.facts.append(FACT | {"id": n + 1, "ticket": str(n + 1), "customer": f"c{n}@example.org", "at": at})
+        tool.facts.append(
+            FACT | {"id": n + 1, "ticket": str(n + 1), "customer": f"c{n}@example.org", "at": at}
+        )
 
 
 def source(db: Database) -> Source:
@@ -377,3 +379,13 @@ def test_a_database_that_is_locked_stores_nothing_and_heals(tmp_path: Any, desk:
     assert deliveries.receive(database, desk, "demo", delivery()).state == "done"
     assert count(database, DeliveryRow) == 1
     database.dispose()
+
+
+def test_a_customer_who_was_won_back_needs_no_follow_up(db: Database, company: Company, desk: Config) -> None:
+    deliveries.receive(db, desk, "demo", delivery(what="bad", at="2026-11-18T08:00:00Z"))
+    care = [company.teams["Care"]]
+    with db.reading() as session:
+        assert len(thanks.follow_ups(session, care)) == 1
+    deliveries.receive(db, desk, "demo", delivery())
+    with db.reading() as session:
+        assert thanks.follow_ups(session, care) == []

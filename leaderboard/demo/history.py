@@ -158,15 +158,20 @@ class Story:
         page = self.fill_in(teller, "/nominate", form)
         if page is None:
             return
-        lead = self.teams[team][0]
-        judge = lead if lead not in (teller, *heroes) else company.ADMIN[0]
         later = moment + timedelta(hours=self.random.randint(1, 20))
-        open_to_judge = week_of(moment, "Asia/Tokyo") < week_of(self.until, "Asia/Tokyo")
-        if open_to_judge or self.random.random() < 0.6:
-            self.at(later, lambda: self.fill_in(judge, f"{page}/accept"))
+        earlier_week = week_of(moment, "Asia/Tokyo") < week_of(self.until, "Asia/Tokyo")
+        if earlier_week or self.random.random() < 0.6:
+            self.at(later, partial(self.accept, f"{page}/accept", self.teams[team][0], (teller, *heroes)))
         for place in range(self.random.choice((0, 0, 1, 1, 2, 3, 5))):
             friend = self.someone(but=(teller, *heroes))
             self.at(later + timedelta(hours=place + 1), partial(self.fill_in, friend, f"{page}/co-sign"))
+
+    def accept(self, page: str, lead: str, not_by: tuple[str, ...]) -> None:
+        """The team's lead judges; who told it or stars in it leaves it to another lead."""
+        others = [names[0] for names in self.teams.values()]
+        for judge in (lead, *others, company.ADMIN[0]):
+            if judge not in not_by and self.fill_in(judge, page) is not None:
+                return
 
     def announce(self, team: str, lead: str, week: Week) -> None:
         page = f"/lead/weeks/{slug_of(team, 'x')}/{week}"
