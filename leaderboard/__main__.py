@@ -5,6 +5,7 @@ Modules are imported where they are used: `--help` and quick commands should not
 
 import sys
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -36,29 +37,51 @@ class Commands(click.Group):
 
 
 def with_config(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Every command takes --config."""
+    """Every command takes --config, and ends with one line where its database cannot be used."""
+
+    @wraps(command)
+    def careful(*args: Any, **options: Any) -> Any:
+        try:
+            return command(*args, **options)
+        except database_errors() as error:
+            reason = str(getattr(error, "orig", error)).strip().partition("\n")[0]
+            raise click.ClickException(f"the database cannot be used: {reason}") from None
+
     return click.option(
         "--config",
         "config_file",
         type=click.Path(path_type=Path),
         help="The config file; default $LEADERBOARD_CONFIG or leaderboard.toml.",
-    )(command)
+    )(careful)
+
+
+def database_errors() -> tuple[type[Exception], ...]:
+    """What a database that is locked, full or gone raises. Asked only when something was raised."""
+    from sqlalchemy.exc import OperationalError
+
+    from leaderboard.database import Unavailable
+
+    return Unavailable, OperationalError
+
+
+def connect(config: Config) -> Any:
+    """The configured database as it is, left when the command ends."""
+    from leaderboard.database import Database
+
+    database = Database(config.database.url)
+    click.get_current_context().call_on_close(database.dispose)
+    return database
 
 
 def open_database(config: Config) -> Any:
     """The configured database; a new one gets its tables, an older one is refused with the remedy."""
-    from leaderboard.database import Database, Unavailable
-
-    database = Database(config.database.url)
-    try:
-        if database.is_new():
-            prepare(database, config)
-        elif database.pending():
-            raise click.ClickException(
-                "the database's tables are older than the program; run: leaderboard db upgrade"
-            )
-    except Unavailable as error:
-        raise click.ClickException(f"the database cannot be reached: {error}") from None
+    database = connect(config)
+    if database.is_new():
+        prepare(database, config)
+    elif database.pending():
+        raise click.ClickException(
+            "the database's tables are older than the program; run: leaderboard db upgrade"
+        )
     return database
 
 
@@ -186,9 +209,8 @@ def replay(config_file: Path | None, delivery: int | None, failed: bool, source:
             except LookupError as error:
                 raise click.ClickException(str(error)) from None
             still += receipt.state == "failed"
-            click.echo(
-                f"delivery {id_}: {receipt.state}, {receipt.new} new facts {receipt.reason or ''}".rstrip()
-            )
+            reason = f": {receipt.reason}" if receipt.reason else ""
+            click.echo(f"delivery {id_}: {receipt.state}, {receipt.new} new facts{reason}")
             tell(done, len(ids))
     sys.exit(1 if still else 0)
 
@@ -310,7 +332,7 @@ def token_create(
 @main.command(short_help="Send signed deliveries, as a helpdesk would.")
 @with_config
 @click.argument("source")
-@click.option("--url", help="Where to send; default: [server] public_url.")
+@click.option("--url", help="Where to send; default: the port of [server] on this machine.")
 @click.option("--rate", default=2.0, show_default=True, help="Deliveries per second.")
 @click.option("--count", default=20, show_default=True, help="How many deliveries.")
 @click.option("--duplicates", default=0.1, show_default=True, help="Share that is sent twice.")
@@ -355,10 +377,8 @@ def db() -> None:
 @with_config
 def db_upgrade(config_file: Path | None) -> None:
     """Bring the tables up to date, all or nothing. Take a backup first."""
-    from leaderboard.database import Database
-
     config = load(config_file)
-    database = Database(config.database.url)
+    database = connect(config)
     prepare(database, config)
     click.echo(f"{database.version()}: up to date")
 
@@ -367,10 +387,7 @@ def db_upgrade(config_file: Path | None) -> None:
 @with_config
 def db_check(config_file: Path | None) -> None:
     """Say whether migrations and tables.py agree; exit status 1 if not."""
-    from leaderboard.database import Database
-
-    database = Database(load(config_file).database.url)
-    differences = database.differs()
+    differences = connect(load(config_file)).differs()
     for line in differences:
         click.echo(line)
     sys.exit(1 if differences else 0)

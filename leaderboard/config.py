@@ -23,6 +23,8 @@ from leaderboard.points import FairPlay, Points
 from leaderboard.weeks import is_zone
 
 SOURCE_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+POSTGRESQL_PLACE = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:/?]*)(:[0-9]+)?/[^/?]+(\?.*)?")
+"""host:port/name and what may follow; the host may be left out where a socket is meant."""
 OWN_SOURCE = "extra-mile"
 """The source of our own events (stories, promises): no section can have this name, it has a hyphen."""
 
@@ -62,7 +64,10 @@ class DatabaseSection(Section):
     @field_validator("url")
     @classmethod
     def _known(cls, value: str) -> str:
-        if not value.startswith(("sqlite:///", "postgresql://")):
+        place = value.removeprefix("postgresql://").rpartition("@")[2]
+        if not value.startswith("sqlite:///") and not (
+            value.startswith("postgresql://") and POSTGRESQL_PLACE.fullmatch(place)
+        ):
             raise ValueError("write it as sqlite:///leaderboard.db or postgresql://user:password@host/name")
         return value
 

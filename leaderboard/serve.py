@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -32,6 +33,7 @@ def serve(config: Config, file: Path | None, *, jobs: bool) -> None:
     from granian.server import Server
 
     check_fit(config)
+    check_address(config)
     if file is not None:
         os.environ["LEADERBOARD_CONFIG"] = str(file)
     clock = None
@@ -69,6 +71,19 @@ def check_fit(config: Config) -> None:
             "[server] secret_key needs at least 32 characters that nobody knows; make one with: "
             'python3 -c "import secrets; print(secrets.token_urlsafe(48))"'
         )
+
+
+def check_address(config: Config) -> None:
+    """Refuse an address that cannot be listened on, in words instead of the server's own backtrace."""
+    host, port = config.server.host, config.server.port
+    try:
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError as error:
+        reason = str(error.strerror).partition(" (")[0].lower()
+        raise ConfigError(
+            f"[server] {host}, port {port}, cannot be listened on ({reason}): is another program using it? "
+            "End that one, or choose another port"
+        ) from None
 
 
 def keep_time(config: Config, database: Database) -> None:

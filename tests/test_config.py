@@ -51,6 +51,8 @@ def _missing(model: type[BaseModel], written: dict[str, Any], text: str, where: 
         ("[points]\nstory_accepted = 0.5", "line 2, [points] story_accepted", "integer"),
         ("[points]\nstory_accepted = nan", "line 2, [points] story_accepted", "integer"),
         ('[database]\nurl = "mysql://x"', "line 2, [database] url", "postgresql://"),
+        ('[database]\nurl = "postgresql://u:p@h:port/x"', "line 2, [database] url", "postgresql://"),
+        ('[database]\nurl = "postgresql://u:p@h"', "line 2, [database] url", "postgresql://"),
         ('[server]\npublic_url = "ftp://x"', "line 2, [server] public_url", "https://"),
         ("[plugins.nosuch]\n", "line 1, [plugins] nosuch", "no plugin 'nosuch'"),
         ('[plugins.zendesk]\nsubdomain = "acme"', "signing_secret", "needed and not there"),
@@ -67,6 +69,20 @@ def test_a_mistake_is_refused_with_its_line_and_remedy(text: str, line: str, say
         read(text)
     assert line in str(found.value)
     assert says in str(found.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://h/x",
+        "postgresql://u:p/w:1@h:5432/x?sslmode=require",
+        "postgresql://u@[::1]:5432/x",
+        "postgresql:///x?host=/run/postgresql",
+        "sqlite:////var/lib/extra-mile/leaderboard.db",
+    ],
+)
+def test_an_address_of_a_database_is_taken_in_every_usual_form(url: str) -> None:
+    assert read(f'[database]\nurl = "{url}"').database.url == url
 
 
 def test_every_mistake_is_listed_at_once() -> None:
@@ -90,7 +106,8 @@ def test_secrets_come_from_the_environment_and_from_files(
     loaded = read(text, tmp_path / "leaderboard.toml")
     assert loaded.server.secret_key == SecretStr("from the environment")
     assert loaded.mail.password == SecretStr("from a file")
-    assert "from the environment" not in repr(loaded) and "from a file" not in repr(loaded)
+    assert "from the environment" not in repr(loaded)
+    assert "from a file" not in repr(loaded)
 
 
 def test_the_environment_overrides_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
