@@ -10,6 +10,7 @@ from leaderboard.database import Database
 from leaderboard.web import (
     access,
     account,
+    admin,
     admin_people,
     api,
     errors,
@@ -20,6 +21,7 @@ from leaderboard.web import (
     pages,
     people,
     promises,
+    rules,
     sign_in,
     stories,
     styleguide,
@@ -75,6 +77,8 @@ def register(app: Flask, *, demo: bool) -> None:
     app.register_blueprint(people.blueprint)
     app.register_blueprint(week_pages.blueprint)
     app.register_blueprint(account.blueprint)
+    app.register_blueprint(admin.blueprint)
+    app.register_blueprint(rules.blueprint)
     app.register_blueprint(admin_people.blueprint)
     app.register_blueprint(hooks.pages)
     app.register_blueprint(operations.blueprint)

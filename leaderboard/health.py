@@ -102,6 +102,11 @@ def figures(session: Session, now: datetime) -> Figures:
     )
 
 
+def beats(session: Session) -> list[Heartbeat]:
+    """When each job of the clock last ran, and how it ended."""
+    return list(session.exec(select(Heartbeat).where(Heartbeat.job != CHECK).order_by(Heartbeat.job)))
+
+
 def _pending(session: Session, now: datetime) -> tuple[int | None, bool]:
     """The age of the oldest delivery that the clock will try again, and whether one of them is overdue."""
     waiting = or_(col(Delivery.state) == "pending", col(Delivery.next_try_at).is_not(None))

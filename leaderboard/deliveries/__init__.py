@@ -1,23 +1,41 @@
 """Receive, work through, replay, pull: from the outside world to events."""
 
-from leaderboard.deliveries.listing import brought, listed
-from leaderboard.deliveries.pulling import match_accounts, pull, pull_due
+from leaderboard.deliveries.listing import brought, is_account, listed
+from leaderboard.deliveries.pulling import match_accounts, pull, pull_due, pull_soon
 from leaderboard.deliveries.receiving import Receipt, receive, refuse, replay, translate, work_through
 from leaderboard.deliveries.retention import forget
 from leaderboard.deliveries.status import SourceStatus, source_statuses, unlinked
+from leaderboard.deliveries.trying import (
+    Preview,
+    Rotation,
+    newest,
+    preview,
+    rotations,
+    sample,
+    sample_names,
+)
 
 __all__ = [
+    "Preview",
     "Receipt",
+    "Rotation",
     "SourceStatus",
     "brought",
     "forget",
+    "is_account",
     "listed",
     "match_accounts",
+    "newest",
+    "preview",
     "pull",
     "pull_due",
+    "pull_soon",
     "receive",
     "refuse",
     "replay",
+    "rotations",
+    "sample",
+    "sample_names",
     "source_statuses",
     "translate",
     "unlinked",

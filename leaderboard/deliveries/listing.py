@@ -26,6 +26,11 @@ def listed(
     return list(session.exec(query))
 
 
+def is_account(session: Session, identity_id: int) -> bool:
+    """Whether there is an account with this id."""
+    return identity_id < 2**53 and session.get(Identity, identity_id) is not None
+
+
 def brought(
     session: Session, delivery_id: int
 ) -> list[tuple[Event, Credit | None, Person | None, str | None]]:

@@ -86,6 +86,11 @@ def pull_due(db: Database, config: Config, clock: Clock) -> int:
     return pulled
 
 
+def pull_soon(session: Session, source: str, now: datetime) -> None:
+    """Let the clock pull this source at its next tick, whenever it is due."""
+    _touch(session, source, next_pull_at=now)
+
+
 def match_accounts(db: Database, config: Config, source: str, clock: Clock) -> int:
     """Fetch the tool's agents and link those whose verified address is a person's; returns how many are linked now.
 

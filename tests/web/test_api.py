@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 from sqlmodel import Session
 from werkzeug.test import TestResponse
 
@@ -667,6 +668,7 @@ def test_no_input_causes_a_server_error(
         @given(case=operation.as_strategy())
         @settings(max_examples=12, suppress_health_check=list(HealthCheck), database=None)
         def sent(case: Any) -> None:
-            case.call_and_validate(headers=headers)
+            # No schema can say which cursors are ours and which stories exist, so right input may still be refused.
+            case.call_and_validate(headers=headers, excluded_checks=[positive_data_acceptance])
 
         sent()

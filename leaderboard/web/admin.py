@@ -1,0 +1,345 @@
+"""/admin: is everything running; /admin/sources and /admin/deliveries: what comes in, what failed, who is not linked."""
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import ngettext
+from sqlmodel import Session
+
+from leaderboard import deliveries, health, ledger, people
+from leaderboard.config import OWN_SOURCE
+from leaderboard.guidelines import N_
+from leaderboard.plugin import Delivery, Invalid, Plugin
+from leaderboard.tables import Delivery as DeliveryRow
+from leaderboard.tables import Person
+from leaderboard.web import config, db, now
+from leaderboard.web.access import admin_only, me
+from leaderboard.web.export import csv_file
+from leaderboard.web.pages import iso
+
+blueprint = Blueprint("admin", __name__)
+
+PAGE = 50
+MOST_ROWS = 100_000
+"""Of a CSV file."""
+MOST_OPTIONS = 300
+"""With more people than this, one is named by writing instead of choosing."""
+MOST_ACCOUNTS = 50
+SHOWN_BODY = 64 * 1024
+FEEDING = timedelta(days=1)
+STATES = {
+    "done": N_("Taken in"),
+    "ignored": N_("Not for us"),
+    "failed": N_("Failed"),
+    "pending": N_("Waiting"),
+}
+PROOFS = {
+    "body": N_("The signature covers the whole body: nothing in it can be changed on the way."),
+    "token": N_(
+        "The tool proves itself by a token that does not cover the body: whoever learns the token can write anything."
+    ),
+    "url": N_(
+        "Only the secret in the address proves the sender, and contents are not signed: keep the address to yourself."
+    ),
+}
+
+
+# ------------------------------------------------------------------------------------------ at a glance
+
+
+@blueprint.get("/admin")
+@admin_only
+def overview() -> ResponseReturnValue:
+    """One glance: is it well, and what needs a person."""
+    moment = now()
+    found = health.check(db(), moment)
+    with db().reading() as session:
+        statuses = deliveries.source_statuses(session, config())
+        figures = health.figures(session, moment)
+        beats = health.beats(session)
+    feeding = [
+        one
+        for one in statuses
+        if any(
+            at is not None and moment - at < FEEDING
+            for at in (one.last_delivery and one.last_delivery.received_at, one.state.pulled_at)
+        )
+    ]
+    return render_template(
+        "admin.html",
+        health=found,
+        statuses=statuses,
+        feeding=len(feeding),
+        failed=sum(one.deliveries.get("failed", 0) for one in statuses),
+        unlinked=sum(one.unlinked for one in statuses),
+        outbox=figures.outbox,
+        entries=figures.entries,
+        beats=beats,
+        demo=config().demo,
+    )
+
+
+# ------------------------------------------------------------------------------------------ sources
+
+
+@blueprint.get("/admin/sources")
+@admin_only
+def sources() -> ResponseReturnValue:
+    """Every source of the config, and how it does."""
+    with db().reading() as session:
+        statuses = deliveries.source_statuses(session, config())
+    return render_template("sources.html", statuses=statuses, address_of=address_of)
+
+
+@blueprint.get("/admin/sources/<name>")
+@admin_only
+def source(name: str) -> ResponseReturnValue:
+    """One source: the address to paste, its proof, its secrets, its accounts."""
+    plugin = _plugin(name)
+    with db().reading() as session:
+        status = next(one for one in deliveries.source_statuses(session, config()) if one.name == name)
+        accounts = deliveries.unlinked(session, name, MOST_ACCOUNTS)
+        everybody = people.directory(session, limit=MOST_OPTIONS + 1)
+        changing = deliveries.rotations(plugin, deliveries.newest(session, name))
+    by_name = {person.name.casefold(): person.handle for person, _team in everybody}
+    return render_template(
+        "source.html",
+        status=status,
+        address=address_of(name),
+        proof=_(PROOFS[plugin.proof]),
+        earns=plugin.earns,
+        accounts=accounts,
+        likely={
+            one.identity_id: by_name.get((one.name or one.account.partition("@")[0]).casefold())
+            for one in accounts
+        },
+        everybody=everybody if len(everybody) <= MOST_OPTIONS else None,
+        changing=changing,
+        samples=deliveries.sample_names(plugin),
+    )
+
+
+@blueprint.post("/admin/sources/<name>/pull")
+@admin_only
+def pull(name: str) -> ResponseReturnValue:
+    """Let the clock pull at its next tick: a pull may take longer than a browser waits."""
+    if _plugin(name).api_url() is None:
+        abort(404)
+    with db().writing() as session:
+        deliveries.pull_soon(session, name, now())
+    flash(_("The clock pulls it within half a minute. Load this page again to see how it went."), "success")
+    return redirect(url_for(".source", name=name), 303)
+
+
+@blueprint.post("/admin/accounts/<int:identity>/link")
+@admin_only
+def link(identity: int) -> ResponseReturnValue:
+    """Say that an account is a person; what waited for it is credited now."""
+    moment, name = now(), request.form.get("source", "")
+    back = redirect(url_for(".source", name=name) if name in config().plugins else url_for(".sources"), 303)
+
+    def work(session: Session) -> tuple[Person, int]:
+        person = people.find(session, request.form.get("person", ""))
+        if person is None or not person.active or person.bot:
+            raise Invalid(_("There is no such person here. Write a handle or an e-mail address."))
+        if not deliveries.is_account(session, identity):
+            abort(404)
+        return person, ledger.link(session, identity, person.id or 0, moment, me().id)
+
+    try:
+        person, credited = db().write(work)
+    except Invalid as error:
+        flash(_(error.message), "error")
+        return back
+    flash(
+        ngettext(
+            "Linked to %(name)s; %(num)s fact that waited counts now.",
+            "Linked to %(name)s; %(num)s facts that waited count now.",
+            credited,
+            name=person.name,
+        ),
+        "success",
+    )
+    return back
+
+
+@blueprint.route("/admin/sources/<name>/test", methods=["GET", "POST"])
+@admin_only
+def test(name: str) -> ResponseReturnValue:
+    """Show what a body would become, and store nothing."""
+    plugin = _plugin(name)
+    use, body = request.form.get("use", "pasted"), request.form.get("body", "")
+    found = None
+    with db().reading() as session:
+        last = deliveries.newest(session, name)
+        if request.method == "POST":
+            delivery = _chosen(plugin, last, use, body)
+            body = delivery.body.decode("utf-8", "replace")
+            found = deliveries.preview(session, name, plugin, delivery)
+    return render_template(
+        "source_test.html",
+        name=name,
+        title=type(plugin).title or name,
+        use=use,
+        body=body,
+        found=found,
+        last=last,
+        samples=deliveries.sample_names(plugin),
+    )
+
+
+def _chosen(plugin: Plugin, last: DeliveryRow | None, use: str, body: str) -> Delivery:
+    if use == "newest" and last is not None and last.body is not None:
+        return Delivery(bytes(last.body), last.headers, last.received_at, url=last.url)
+    if use.startswith("sample:"):
+        try:
+            return deliveries.sample(plugin, use.removeprefix("sample:"))
+        except LookupError:
+            abort(404)
+    return Delivery(body.encode("utf-8", "replace"), {"content-type": "application/json"}, now())
+
+
+# ------------------------------------------------------------------------------------------ deliveries
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which deliveries the address asks for."""
+
+    source: str
+    state: str
+
+
+@blueprint.get("/admin/deliveries")
+@admin_only
+def received() -> ResponseReturnValue:
+    """Webhook calls, the newest first."""
+    asked = _asked()
+    with db().reading() as session:
+        found = deliveries.listed(
+            session,
+            source=asked.source or None,
+            state=asked.state or None,
+            before=_number(request.args.get("before", "")),
+            limit=PAGE + 1,
+        )
+    chosen: dict[str, Any] = {"source": asked.source or None, "state": asked.state or None}
+    return render_template(
+        "deliveries.html",
+        rows=found[:PAGE],
+        asked=asked,
+        states=STATES,
+        source_options=[("", _("All sources")), *((name, name) for name in config().plugins)],
+        state_options=[("", _("All")), *((state, _(text)) for state, text in STATES.items())],
+        next_url=url_for(".received", **chosen, before=found[PAGE - 1].id) if len(found) > PAGE else None,
+        csv_url=url_for(".received_csv", **chosen),
+    )
+
+
+@blueprint.get("/admin/deliveries.csv")
+@admin_only
+def received_csv() -> ResponseReturnValue:
+    """The same as a file, without bodies."""
+    asked = _asked()
+    with db().reading() as session:
+        found = deliveries.listed(
+            session, source=asked.source or None, state=asked.state or None, limit=MOST_ROWS
+        )
+    header = (
+        _("Number"), _("Source"), _("Received"), _("State"), _("New facts"), _("Known facts"), _("Tries"), _("Reason"),
+    )  # fmt: skip
+    rows = [
+        (
+            row.id, row.source, iso(row.received_at), row.state, row.events, row.repeated, row.attempts, row.reason,
+        )
+        for row in found
+    ]  # fmt: skip
+    return csv_file("deliveries", header, rows)
+
+
+@blueprint.get("/admin/deliveries/<int:number>")
+@admin_only
+def delivery(number: int) -> ResponseReturnValue:
+    """One call as it came, and what it brought."""
+    with db().reading() as session:
+        row = session.get(DeliveryRow, number) if number < 2**53 else None
+        if row is None:
+            abort(404)
+        brought = deliveries.brought(session, number)
+    return render_template(
+        "delivery.html",
+        row=row,
+        state=_(STATES[row.state]),
+        body=readable(bytes(row.body)) if row.body is not None else None,
+        cut=row.body is not None and len(row.body) > SHOWN_BODY,
+        brought=brought,
+        configured=row.source in config().plugins,
+    )
+
+
+@blueprint.post("/admin/deliveries/<int:number>/replay")
+@admin_only
+def replay(number: int) -> ResponseReturnValue:
+    """Read it again and post what is new; harmless as often as one likes."""
+    if number >= 2**53:
+        abort(404)
+    try:
+        receipt = deliveries.replay(db(), config(), number, now())
+    except LookupError:
+        abort(404)
+    except Invalid as error:
+        flash(_(error.message), "error")
+        return redirect(url_for(".delivery", number=number), 303)
+    if receipt.state == "failed":
+        flash(_("It still cannot be read; the reason is below."), "warning")
+    else:
+        flash(
+            ngettext(
+                "Read again: %(num)s new fact, %(known)s known already.",
+                "Read again: %(num)s new facts, %(known)s known already.",
+                receipt.new,
+                known=receipt.repeated,
+            ),
+            "success",
+        )
+    return redirect(url_for(".delivery", number=number), 303)
+
+
+# ------------------------------------------------------------------------------------------ small ones
+
+
+def address_of(name: str) -> str:
+    """What the tool's settings need: where it sends its webhooks."""
+    return f"{config().public_url}/hooks/{name}"
+
+
+def readable(body: bytes) -> str:
+    """A body as text, JSON with one value per line; bytes that are no text are shown as what they are."""
+    text = body[:SHOWN_BODY].decode("utf-8", "backslashreplace")
+    if len(body) <= SHOWN_BODY:
+        try:
+            return json.dumps(json.JSONDecoder().decode(text), indent=2, ensure_ascii=False)
+        except (ValueError, RecursionError):
+            pass
+    return text
+
+
+def _plugin(name: str) -> Plugin:
+    if name not in config().plugins or name == OWN_SOURCE:
+        abort(404)
+    return config().plugins[name]
+
+
+def _asked() -> Asked:
+    source, state = request.args.get("source", ""), request.args.get("state", "")
+    return Asked(source if source in config().plugins else "", state if state in STATES else "")
+
+
+def _number(text: str) -> int | None:
+    return int(text) if re.fullmatch(r"[0-9]{1,15}", text) else None
