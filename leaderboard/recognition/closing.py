@@ -45,15 +45,16 @@ def closes_at(config: Config, team: Team, week: Week) -> datetime:
 
 def due(session: Session, config: Config, now: datetime) -> list[tuple[int, Week]]:
     """(team id, week) of every week that has ended, whose closing hour has come and that is not closed: the oldest first."""
-    closed: dict[int, set[str]] = {}
-    for team_id, week in session.exec(select(ClosedWeek.team_id, ClosedWeek.week)):
-        closed.setdefault(team_id, set()).add(week)
+    # Weeks close in their order, so a team's latest closed one says it all.
+    weeks_closed = select(ClosedWeek.team_id, func.max(ClosedWeek.week)).group_by(col(ClosedWeek.team_id))
+    latest = dict(session.exec(weeks_closed).all())
     found = []
     for team in session.exec(select(Team)):
         clock = parse_clock(team.closes_at or config.week.closes_at)
-        weeks = due_weeks(zones(team), Week.parse(team.first_week), clock, 0, now)
-        done = closed.get(team.id or 0, set())
-        found += [(week, team.id or 0) for week in weeks if str(week) not in done]
+        closed = latest.get(team.id or 0)
+        first = max(team.first_week, str(Week.parse(closed) + 1) if closed else "")
+        weeks = due_weeks(zones(team), Week.parse(first), clock, 0, now)
+        found += [(week, team.id or 0) for week in weeks]
     return [(team_id, week) for week, team_id in sorted(found)]
 
 
