@@ -332,3 +332,15 @@ def test_a_promise_of_an_unknown_account_waits_for_its_maker(db: Database, compa
     with db.reading() as session:
         assert session.exec(select(Promise.maker_id)).one() == company["ben"]
     assert points(db, company, "ben") == 5
+
+
+def test_a_helpdesks_promise_that_moves_after_its_time_stays_where_it_was(
+    db: Database, company: Company
+) -> None:
+    moved_late = fact("promise.moved", NOON + HOUR, NOON + 9 * HOUR)
+    kept = fact("promise.kept", NOON + 2 * HOUR)
+    db.write(lambda session: take_in(session, "desk", [HISTORY[0], moved_late, kept], NOON + 3 * HOUR))
+    with db.reading() as session:
+        row = session.exec(select(Promise)).one()
+    assert (row.due_at, row.state, row.confirmed_as) == (NOON, "missed", None)
+    assert points(db, company) == 0
