@@ -138,7 +138,7 @@ def test_everything_wrong_is_said_at_once(db: Database, company: Company) -> Non
 
 
 def test_sent_twice_by_the_same_form_it_is_one_story(db: Database, company: Company) -> None:
-    form, words = "0" * 32, telling("ben")
+    form, words = "0" * 32, telling("chris")
     told = []
     for _ in range(2):
         with db.writing() as session:
@@ -147,7 +147,7 @@ def test_sent_twice_by_the_same_form_it_is_one_story(db: Database, company: Comp
     assert told == [form, form]
     with db.writing() as session:  # somebody else's form cannot take or read it
         ben = session.get_one(Person, company["ben"])
-        assert nominations.nominate(session, ben, telling("chris"), NOON, uid=form).uid != form
+        assert nominations.nominate(session, ben, words, NOON, uid=form).uid != form
 
 
 def test_200_parallel_nominations_with_an_allowance_of_5_score_exactly_5(
