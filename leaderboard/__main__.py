@@ -300,6 +300,30 @@ def people_import(config_file: Path | None, file: Path, dry_run: bool) -> None:
     click.echo(f"{summary} (dry run: nothing was changed)" if dry_run else summary)
 
 
+@people.command("link")
+@with_config
+@click.argument("person")
+def people_link(config_file: Path | None, person: str) -> None:
+    """Print a link with which PERSON sets a password: for the first admin, and where no mail is sent.
+
+    PERSON is an e-mail address, handle or id. The link works once, for a day.
+    """
+    from leaderboard import people as rooms
+    from leaderboard.app import create_app
+    from leaderboard.web.sign_in import link_to_set_password
+
+    config = load(config_file)
+    if not config.sign_in.passwords:
+        raise click.ClickException("[sign_in] passwords is off, so nobody sets one")
+    database = open_database(config)
+    with database.reading() as session:
+        owner = rooms.find(session, person)
+    if owner is None or not owner.active:
+        raise click.ClickException(f"there is no active person {person!r}")
+    with create_app(config, database).test_request_context():
+        click.echo(link_to_set_password(owner))
+
+
 @main.group()
 def token() -> None:
     """API tokens."""

@@ -13,7 +13,7 @@ from datetime import timedelta
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 import pytest
@@ -23,6 +23,7 @@ from sqlmodel import Session
 
 from leaderboard import __version__, deliveries, people, weeks
 from leaderboard.__main__ import main
+from leaderboard.app import create_app
 from leaderboard.config import load
 from leaderboard.database import Database
 from leaderboard.ledger import post
@@ -31,6 +32,7 @@ from leaderboard.tables import ClosedWeek, Event, Heartbeat, Person, RulesVersio
 from tests.make import NOON, Company
 from tests.served import Served
 from tests.test_ledger import thanks
+from tests.visitor import Visitor
 
 SECRET = "a secret that only the tests know, 32+"
 ANA = "ana@example.com"
@@ -50,6 +52,7 @@ NEEDED = {
     "pull": ["demo"],
     "replay": ["1"],
     "people import": [__file__],
+    "people link": [ANA],
     "token create": ["--person", ANA, "--scope", "read"],
     "simulate": ["demo"],
 }
@@ -216,6 +219,22 @@ def test_mistakes_in_people_are_named_by_line_and_nothing_is_changed(
     assert "Error: 2 mistakes; nothing was changed" in said
     with db.reading() as session:
         assert count(session, Person) == len(company.people)
+
+
+def test_a_link_lets_the_first_admin_set_a_password_once(
+    shell: Shell, db: Database, company: Company
+) -> None:
+    link = shell("people", "link", "ada@example.com").output.strip()
+    assert link.startswith("http://127.0.0.1:8000/sign-in/forgot/")
+    app = create_app(load(shell.config), db)
+    app.test_client_class = Visitor
+    browser = cast("Visitor", app.test_client())
+    path = link.removeprefix("http://127.0.0.1:8000")
+    words = {"password": "a calm first morning", "password_confirm": "a calm first morning"}
+    assert browser.submit(path, words).status_code in (302, 303)
+    again = cast("Visitor", app.test_client()).get(path)
+    assert again.status_code in (302, 303)
+    assert "there is no active person" in shell("people", "link", "nobody", status=1).output
 
 
 def test_a_token_is_the_last_word_and_opens_the_api(shell: Shell, db: Database, company: Company) -> None:
