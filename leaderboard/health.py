@@ -9,6 +9,7 @@ from sqlalchemy import func, or_
 from sqlmodel import Session, col, select
 
 from leaderboard.database import Database, Unavailable, insert, sqlite_affected
+from leaderboard.guidelines import N_
 from leaderboard.tables import Announcement, Delivery, Heartbeat, PointsEntry, Source
 
 log = logging.getLogger(__name__)
@@ -66,22 +67,22 @@ def check(db: Database, now: datetime) -> Health:
         writable = _write(db, now)
     except Unavailable as error:
         log.warning("the database is unavailable: %s", error)
-        return Health(("The database does not answer.",), None, False, False)
+        return Health((N_("The database does not answer."),), None, False, False)
     affected = db.is_sqlite and sqlite_affected(version.removeprefix("SQLite "))
     clock_age = _age(clock, now)
     found = [
-        (not writable, "The database cannot be written."),
-        (late, "Deliveries wait that should have been tried again: is the clock running?"),
+        (not writable, N_("The database cannot be written.")),
+        (late, N_("Deliveries wait that should have been tried again: is the clock running?")),
         (
             clock_age is None,
-            "The clock has not ticked yet: start `leaderboard run` or `leaderboard scheduler`.",
+            N_("The clock has not ticked yet: start `leaderboard run` or `leaderboard scheduler`."),
         ),
         (
             clock_age is not None and clock_age > CLOCK_STOPPED.total_seconds(),
-            "The clock has stopped: start `leaderboard run` or `leaderboard scheduler`.",
+            N_("The clock has stopped: start `leaderboard run` or `leaderboard scheduler`."),
         ),
-        (bool(jobs), "A job of the clock ends in an error; /admin says which."),
-        (bool(pulls), "A source cannot be pulled; /admin/sources says why."),
+        (bool(jobs), N_("A job of the clock ends in an error; /admin shows it.")),
+        (bool(pulls), N_("A source cannot be pulled; /admin/sources says why.")),
     ]
     problems = tuple(text for wrong, text in found if wrong)
     return Health(problems, version, affected, writable, oldest, clock_age, pulls, tuple(jobs))

@@ -126,7 +126,7 @@ def test_the_overview_says_what_needs_a_person(desk: Flask, db: Database, ada: V
     send(desk, db, stranger())
     page = ada.get("/admin").text
     assert "1 delivery could not be read" in page
-    assert "1 account of Standard Webhooks belongs to nobody yet" in page
+    assert "1 account of Standard Webhooks is linked to nobody yet" in page
     assert "The clock has not ticked yet" in page
 
 

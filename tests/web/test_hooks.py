@@ -262,12 +262,19 @@ def test_a_delivery_that_cannot_be_read_is_kept_and_a_replay_after_the_fix_earns
 
 
 def test_no_secret_and_no_credential_is_kept_with_a_delivery(desk: Flask, db: Database) -> None:
-    poison(desk, Authorization="Bearer canary-1", Cookie="session=canary-2", Referer="https://canary.example")
+    headers = {
+        "X-Token": "moody-canary-5d21",
+        "Authorization": "Bearer canary-1",
+        "Cookie": "session=canary-2",
+    }
+    headers["Referer"] = "https://canary.example"
+    desk.test_client().post("/hooks/moody?key=moody-canary-5d21&a=1", data=b"x", headers=headers)
     with db.reading() as session:
         row = session.get_one(DeliveryRow, 1)
     assert "canary-1" not in str(row.headers)
     assert "canary-2" not in str(row.headers)
     assert "moody-canary-5d21" not in str(row.headers)
+    assert row.url == "http://localhost/hooks/moody?key=…&a=1"
     assert row.headers["referer"] == "https://canary.example"
 
 
