@@ -76,6 +76,10 @@ def answer(error: HTTPException, words: str | None = None) -> Response:
     """
     if error.response is not None:
         return make_response(error.response)
+    if isinstance(
+        getattr(error, "original_exception", None), Unavailable
+    ):  # met while an answer was being finished
+        error = ServiceUnavailable(retry_after=RETRY_SECONDS)
     code = error.code or 500
     reference = secrets.token_hex(4)
     if code >= 500:

@@ -113,6 +113,9 @@ def _security_settings(settings: Config) -> dict[str, Any]:
             "argon2__parallelism": people.hasher().parallelism,
         },
         "PASSWORD_LENGTH_MIN": people.MIN_PASSWORD,
+        # What a reset link tells of the stored hash, which nobody can guess: a slow digest of it would only tell by its time
+        # who is known here.
+        "HASHING_SCHEMES": ["hex_sha256"],
         "CHANGEABLE": settings.sign_in.passwords,
         "CHANGE_URL": "/me/password",
         "POST_CHANGE_VIEW": "/me/security",

@@ -1,6 +1,7 @@
 """Flask-Security's parts with our bounds: forms, passwords, codes, passkeys, letters."""
 
 import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -32,6 +33,9 @@ from leaderboard.tables import Person
 from leaderboard.web import config
 
 log = logging.getLogger(__name__)
+
+LATER = 1.0
+"""Seconds before a letter goes out: sending beside an answer that is still being made would slow that answer down."""
 
 
 class Passwords(PasswordUtil):
@@ -77,7 +81,7 @@ class Letters(MailUtil):
 
     def __init__(self, app: Flask) -> None:
         super().__init__(app)
-        self._post = ThreadPoolExecutor(1, thread_name_prefix="sign-in-mail")
+        self._post = ThreadPoolExecutor(4, thread_name_prefix="sign-in-mail")
 
     def normalize(self, email: str) -> str:
         try:
@@ -102,6 +106,7 @@ class Letters(MailUtil):
 
 
 def _send(settings: Config, to: str, subject: str, text: str) -> None:
+    time.sleep(LATER)
     try:
         send_mail(settings, to, subject, text)
     except NotSent as error:
@@ -139,9 +144,17 @@ AUTHENTICATION_FAILED = _l("The address or the password is not right.")
 
 
 class ForgotForm(ForgotPasswordForm):
+    """Takes the same time whether somebody has this address or not: for strangers Flask-Security hashes, for others we do."""
+
     def __init__(self, *args: Any, **given: Any) -> None:
         super().__init__(*args, **given)
         _name(self, email=_("E-mail address"))
+
+    def validate(self, **given: Any) -> bool:
+        known = bool(super().validate(**given))
+        if known:
+            people.hash_password("as long as for a stranger")
+        return known
 
 
 class ResetForm(ResetPasswordForm):
