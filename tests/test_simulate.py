@@ -103,6 +103,7 @@ def test_a_repetition_sends_the_same_bytes_and_a_late_fact_is_old() -> None:
     bodies = Counter(asked.body for asked in receiver.asked)
     assert set(bodies.values()) == {2}
     assert "(again)" in out
+    assert "d ago)" in out
     plugin = OF_TOOL["standard"][0].plugin
     ages = [NOW - event.occurred_at for body in bodies for event in plugin.events(Delivery(body, {}, NOW))]
     assert min(ages) >= timedelta(minutes=59)
