@@ -6,7 +6,7 @@ A plugin is its settings plus a few verbs. It only translates: no database, no p
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 import httpx
 from pydantic import BaseModel, ConfigDict
@@ -44,25 +44,6 @@ __all__ = [
     "walk",
 ]
 
-KINDS = (
-    "story.accepted",
-    "story.cosigned",
-    "thanks.received",
-    "rating.good",
-    "rating.bad",
-    "rating.recovered",
-    "promise.made",
-    "promise.moved",
-    "promise.kept",
-    "promise.missed",
-    "ticket.solved",
-    "ticket.reopened",
-    "ticket.replied",  # an agent answered: worth nothing, but a recovery needs one between the unhappy and the good rating
-    "help.given",
-    "knowledge.shared",
-    "fact.withdrawn",
-)
-
 Kind = Literal[
     "story.accepted",
     "story.cosigned",
@@ -76,11 +57,13 @@ Kind = Literal[
     "promise.missed",
     "ticket.solved",
     "ticket.reopened",
-    "ticket.replied",
+    "ticket.replied",  # an agent answered: a recovery needs that between the unhappy and the good rating
     "help.given",
     "knowledge.shared",
     "fact.withdrawn",
 ]
+
+KINDS: tuple[str, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True)
