@@ -496,3 +496,14 @@ def test_a_story_with_every_kind_of_sign_in_it_is_stored_as_it_is(db: Database, 
     with db.reading() as session:
         assert session.exec(select(Nomination.story)).all() == [words]
         assert session.exec(select(col(Nomination.customer))).all() == [None]
+
+
+@pytest.mark.parametrize(("merged", "into"), [("ana", "ben"), ("ben", "ana")])
+def test_a_story_between_two_accounts_of_one_person_earns_nothing(
+    db: Database, company: Company, merged: str, into: str
+) -> None:
+    uid = tell(db, company, "ana", "ben")
+    with db.writing() as session:
+        session.get_one(Person, company[merged]).merged_into_id = company[into]
+    act(db, company, nominations.accept, "lea", uid, NOON)
+    assert [points(db, company, who) for who in ("ana", "ben")] == [0, 0]

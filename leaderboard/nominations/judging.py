@@ -17,6 +17,7 @@ from leaderboard.nominations.stories import (
     now_known_as,
     stars_or_told,
     take_credit_back,
+    teller,
 )
 from leaderboard.nominations.telling import Told, weigh_again
 from leaderboard.plugin import Invalid
@@ -168,7 +169,7 @@ def _for_judgement(session: Session, uid: str, by: Person, *states: str) -> Nomi
 def withdraw(session: Session, uid: str, by: Person, now: datetime) -> Nomination:
     """Take one's own story back; what it earned is reversed. Twice is once."""
     nomination = held(session, uid)
-    if now_known_as(session, session.get_one(Person, nomination.nominator_id)).id != by.id:
+    if teller(session, nomination).id != by.id:
         raise PermissionError("only its nominator withdraws a story")
     if nomination.state == "withdrawn":
         return nomination

@@ -4,7 +4,7 @@ from sqlalchemy import ColumnElement, and_, exists, or_
 from sqlmodel import Session, col, select
 
 from leaderboard.nominations.judging import may_judge
-from leaderboard.nominations.stories import now_known_as
+from leaderboard.nominations.stories import teller
 from leaderboard.tables import Nomination, Nominee, Person
 
 
@@ -21,7 +21,7 @@ def may_see(session: Session, viewer: Person, nomination: Nomination) -> bool:
 
     Who may judge it sees all but what was withdrawn.
     """
-    if viewer.id == now_known_as(session, session.get_one(Person, nomination.nominator_id)).id:
+    if viewer.id == teller(session, nomination).id:
         return True
     if nomination.state == "accepted":
         seen = select(Nomination.id).where(

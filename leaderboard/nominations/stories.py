@@ -45,10 +45,16 @@ def now_known_as(session: Session, person: Person) -> Person:
     return person
 
 
+def teller(session: Session, nomination: Nomination) -> Person:
+    """Who told it; who was merged since is the person they are now."""
+    return now_known_as(session, session.get_one(Person, nomination.nominator_id))
+
+
 def stars_or_told(session: Session, nomination: Nomination, person: Person) -> bool:
     """Whether this person wrote the story or is one of those it is about, also where they hid it."""
-    teller = now_known_as(session, session.get_one(Person, nomination.nominator_id))
-    return person.id == teller.id or any(person.id == who.id for _, who in nominees_of(session, nomination))
+    return person.id == teller(session, nomination).id or any(
+        person.id == who.id for _, who in nominees_of(session, nomination)
+    )
 
 
 # --- the ledger ---------------------------------------------------------------------------------------------
@@ -84,7 +90,7 @@ def credit(
         for nominee, person in receivers
     }
     session.flush()
-    post(session, OWN_SOURCE, [told], now, shares=shares, giver_id=nomination.nominator_id)
+    post(session, OWN_SOURCE, [told], now, shares=shares, giver_id=teller(session, nomination).id)
     live = select(CoSign).where(CoSign.nomination_id == nomination.id, col(CoSign.withdrawn_at).is_(None))
     for signed in session.exec(live.order_by(col(CoSign.id))).all():
         signed.signings += 1

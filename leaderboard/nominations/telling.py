@@ -13,7 +13,7 @@ from sqlmodel import Session, select
 from leaderboard import fairness, people
 from leaderboard.database import lock_names
 from leaderboard.guidelines import BY_SLUG
-from leaderboard.nominations.stories import credit, held, nominees_of, now_known_as
+from leaderboard.nominations.stories import credit, held, nominees_of, now_known_as, teller
 from leaderboard.plugin import Invalid
 from leaderboard.tables import Nomination, Nominee, Person, Team, new_uid
 
@@ -91,7 +91,7 @@ def edit(session: Session, uid: str, by: Person, telling: Telling, now: datetime
     told, wrong = examine(session, by, telling, now)
     lock_names(session, fairness.hold(session, by, told.nominees))
     nomination = held(session, uid)
-    if now_known_as(session, session.get_one(Person, nomination.nominator_id)).id != by.id:
+    if teller(session, nomination).id != by.id:
         raise PermissionError("only its nominator edits a story")
     if nomination.state not in ("waiting", "declined"):
         raise Invalid(_("It is accepted already, so its words stay. You can withdraw it and tell it again."))

@@ -89,3 +89,15 @@ def test_everybody_can_use_these_pages(
         shown = opened(path, who, viewport=PHONE, color_scheme=look)
         found = Axe().run(shown).response["violations"]
         assert [(path, rule["id"], rule["nodes"][0]["html"]) for rule in found] == []
+
+
+def test_a_story_is_co_signed_with_one_click_on_the_wall(
+    opened: Opened, client_of: Callable[[str], Visitor], company: Company
+) -> None:
+    story = told(client_of("ana"), "ben")
+    client_of("lea").submit(f"{story}/accept")
+    page = opened("/stories", "dan", viewport=PHONE)
+    page.get_by_role("button", name="I saw it too").click()
+    expect(page.get_by_text("You saw it too")).to_be_visible()
+    assert page.url.endswith("/stories")
+    assert "11 points" in client_of("dan").get(story).text
