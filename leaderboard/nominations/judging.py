@@ -21,7 +21,7 @@ from leaderboard.nominations.stories import (
 )
 from leaderboard.nominations.telling import Told, weigh_again
 from leaderboard.plugin import Invalid
-from leaderboard.tables import Nomination, Nominee, Person, TeamLead
+from leaderboard.tables import Nomination, Nominee, Person, TeamLead, is_uid
 
 MAX_REASON = 500
 MAX_DESK = 200
@@ -131,7 +131,7 @@ def reopen(session: Session, uid: str, by: Person, now: datetime) -> Nomination:
     A declined story gave its place in the allowance back, so what it earns is decided again.
     """
     lock = select(Nomination.nominator_id, Nomination.id).where(Nomination.uid == uid)
-    found = session.exec(lock).first()
+    found = session.exec(lock).first() if is_uid(uid) else None
     if found is None:
         raise LookupError(uid)
     nominator = now_known_as(session, session.get_one(Person, found[0]))

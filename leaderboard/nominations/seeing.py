@@ -5,12 +5,12 @@ from sqlmodel import Session, col, select
 
 from leaderboard.nominations.judging import may_judge
 from leaderboard.nominations.stories import teller
-from leaderboard.tables import Nomination, Nominee, Person
+from leaderboard.tables import Nomination, Nominee, Person, is_uid
 
 
 def find(session: Session, uid: str, viewer: Person) -> Nomination:
     """The story that has this public id. LookupError where there is none, or none that this person may see."""
-    row = session.exec(select(Nomination).where(Nomination.uid == uid)).first()
+    row = session.exec(select(Nomination).where(Nomination.uid == uid)).first() if is_uid(uid) else None
     if row is None or not may_see(session, viewer, row):
         raise LookupError(uid)
     return row

@@ -9,14 +9,14 @@ from leaderboard import fairness
 from leaderboard.config import OWN_SOURCE
 from leaderboard.ledger import Share, post
 from leaderboard.plugin import Event
-from leaderboard.tables import CoSign, Credit, Nomination, Nominee, Person
+from leaderboard.tables import CoSign, Credit, Nomination, Nominee, Person, is_uid
 from leaderboard.tables import Event as StoredEvent
 
 
 def held(session: Session, uid: str) -> Nomination:
     """The same row for one that changes it: nobody else changes it until this unit of work ends."""
     query = select(Nomination).where(Nomination.uid == uid).with_for_update()
-    row = session.exec(query.execution_options(populate_existing=True)).first()
+    row = session.exec(query.execution_options(populate_existing=True)).first() if is_uid(uid) else None
     if row is None:
         raise LookupError(uid)
     return row

@@ -1,6 +1,5 @@
 """Telling a story, and telling it better until it is accepted."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -15,7 +14,7 @@ from leaderboard.database import lock_names
 from leaderboard.guidelines import BY_SLUG
 from leaderboard.nominations.stories import credit, held, nominees_of, now_known_as, teller
 from leaderboard.plugin import Invalid
-from leaderboard.tables import Nomination, Nominee, Person, Team, new_uid
+from leaderboard.tables import Nomination, Nominee, Person, Team, is_uid, new_uid
 
 OLDEST = timedelta(days=60)
 MAX_CUSTOMER = 120
@@ -63,7 +62,7 @@ def nominate(
     worth = fairness.worth(session, nominator, told.nominees, told.story, now)
     team = judging_team(session, told.nominees)
     nomination = Nomination(
-        uid=uid if uid and known is None and re.fullmatch(r"[0-9a-f]{32}", uid) else new_uid(),
+        uid=uid if uid and known is None and is_uid(uid) else new_uid(),
         nominator_id=nominator.id or 0,
         team_id=team.id or 0,
         guideline=told.guideline,
@@ -207,7 +206,7 @@ def _too_many(most: int) -> str:
 
 
 def _known(session: Session, uid: str) -> Nomination | None:
-    if not re.fullmatch(r"[0-9a-f]{32}", uid):
+    if not is_uid(uid):
         return None
     return session.exec(select(Nomination).where(Nomination.uid == uid)).first()
 

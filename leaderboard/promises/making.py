@@ -13,7 +13,7 @@ from leaderboard.database import beat
 from leaderboard.ledger import post
 from leaderboard.plugin import Event, Invalid, Kind
 from leaderboard.promises.questions import is_of, may_see
-from leaderboard.tables import Credit, Person, Promise, PromiseMove
+from leaderboard.tables import Credit, Person, Promise, PromiseMove, is_uid
 from leaderboard.tables import Event as StoredEvent
 
 LATEST = timedelta(days=366)
@@ -175,7 +175,7 @@ def _line(text: str, field: str) -> str | None:
 
 def _held(session: Session, uid: str) -> Promise:
     query = select(Promise).where(Promise.uid == uid).with_for_update()
-    row = session.exec(query.execution_options(populate_existing=True)).first()
+    row = session.exec(query.execution_options(populate_existing=True)).first() if is_uid(uid) else None
     if row is None:
         raise LookupError(uid)
     return row

@@ -8,7 +8,7 @@ from sqlmodel import Session, col, select
 
 from leaderboard import fairness, people
 from leaderboard.config import OWN_SOURCE
-from leaderboard.tables import Person, Promise, PromiseMove
+from leaderboard.tables import Person, Promise, PromiseMove, is_uid
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Standing:
 
 def find(session: Session, uid: str, viewer: Person) -> Promise:
     """The promise that has this public id. LookupError where there is none, or none that this person may see."""
-    row = session.exec(select(Promise).where(Promise.uid == uid)).first()
+    row = session.exec(select(Promise).where(Promise.uid == uid)).first() if is_uid(uid) else None
     if row is None or not may_see(session, viewer, row):
         raise LookupError(uid)
     return row

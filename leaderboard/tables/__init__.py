@@ -4,7 +4,7 @@ Table classes do not validate (SQLModel leaves that to input models), so each cl
 and a strict input model at the edge. Points are integers, times are aware UTC, enumerations are short text.
 """
 
-from leaderboard.tables.base import COMPANY, EVERY, WITNESSES, new_uid
+from leaderboard.tables.base import COMPANY, EVERY, WITNESSES, is_uid, new_uid
 from leaderboard.tables.deliveries import Delivery, Event, Source
 from leaderboard.tables.ledger import Credit, PointsEntry, Pulse, RulesVersion, Score, Tally
 from leaderboard.tables.people import Identity, Person, SignedIn, Team, TeamLead, Token, WebAuthn
@@ -42,5 +42,6 @@ __all__ = [
     "TeamLead",
     "Token",
     "WebAuthn",
+    "is_uid",
     "new_uid",
 ]

@@ -1,5 +1,6 @@
 """What every table shares: names of constraints, closed lists, public names of rows."""
 
+import re
 import uuid
 
 from sqlalchemy import CheckConstraint
@@ -29,3 +30,8 @@ def one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
 def new_uid() -> str:
     """A name for a row that tells nothing about it and can stand in an address."""
     return uuid.uuid4().hex
+
+
+def is_uid(text: str) -> bool:
+    """Whether this can be the name of a row: asked before a database is, which may not even take the text."""
+    return re.fullmatch(r"[0-9a-f]{32}", text) is not None

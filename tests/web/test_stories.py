@@ -307,3 +307,20 @@ def test_the_fourth_story_in_ten_minutes_waits_and_keeps_its_words(client_of: Cl
     assert words in answer.text
     clock.at(NOON + timedelta(minutes=10))
     told(ana, "eve")
+
+
+@pytest.mark.parametrize("name", ["%00", "0", "%ff%fe", "x" * 5000, "'%20OR%201=1--", "١٢٣"])
+def test_a_name_that_no_story_can_have_is_not_there(client_of: Client, name: str) -> None:
+    lea = client_of("lea")
+    for path in (f"/stories/{name}", f"/promises/{name}"):
+        assert lea.get(path).status_code == 404
+    for path in (f"/stories/{name}/accept", f"/stories/{name}/reopen", f"/promises/{name}/confirm"):
+        assert lea.submit(path).status_code == 404
+    assert lea.get(f"/stories?person={name}&team={name}&guideline={name}&order={name}").status_code == 200
+    assert lea.get(f"/nominate?for={name}").status_code == 200
+    assert lea.get(f"/nominate/find?q={name}").status_code == 200
+    assert lea.submit("/lead/follow-ups/99999999999999999999").status_code == 404
+    worth = lea.submit(
+        "/nominate/worth", {"nominees": ["\0", name, "ana"], "story": "\0", "of": "", "happened_on": name}
+    )
+    assert worth.status_code == 200
