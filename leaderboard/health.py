@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 OVERDUE = timedelta(minutes=15)
 """A delivery whose next try is late by more than this is not being worked through."""
 CLOCK_STOPPED = timedelta(minutes=3)
-"""Six times the longest pause between two ticks of its quickest jobs."""
+"""Its quickest job ticks every five seconds; a clock that is silent for so long does not run."""
 PULLS_FAILED = 3
 """So many failed pulls in a row are no hiccup."""
 CHECK = "health check"

@@ -7,7 +7,7 @@ from sqlmodel import Session, col, select
 from leaderboard.database import lock_names
 from leaderboard.ledger.calendar import record_rules
 from leaderboard.people import teams, zones
-from leaderboard.plugin import Invalid
+from leaderboard.plugin import Invalid, text_of
 from leaderboard.points import FairPlay, Points, Rules
 from leaderboard.tables import RulesVersion
 from leaderboard.weeks import Week
@@ -38,6 +38,7 @@ def change_rules(
 
     `before` are the config's rules: version 1, where nothing is recorded yet. Raises Invalid where nothing changes.
     """
+    note = " ".join(text_of(note, MAX_NOTE).split())
     lock_names(session, {"rules"})
     known = versions(session)
     newest = (known[0].points, known[0].fair_play) if known else None
@@ -48,6 +49,4 @@ def change_rules(
         raise Invalid("These are the numbers that hold already. Change at least one.")
     if not known:
         record_rules(session, before.points, before.fair_play, now, note="from the config file")
-    return record_rules(
-        session, points, fair_play, now, str(next_week(session, now)), by, " ".join(note.split())[:MAX_NOTE]
-    )
+    return record_rules(session, points, fair_play, now, str(next_week(session, now)), by, note)
