@@ -81,7 +81,7 @@ def check(db: Database, now: datetime) -> Health:
             clock_age is not None and clock_age > CLOCK_STOPPED.total_seconds(),
             N_("The clock has stopped: start `leaderboard run` or `leaderboard scheduler`."),
         ),
-        (bool(jobs), N_("A job of the clock ends in an error; /admin shows it.")),
+        (bool(jobs), N_("A job of the clock ends in an error; /admin says which.")),
         (bool(pulls), N_("A source cannot be pulled; /admin/sources says why.")),
     ]
     problems = tuple(text for wrong, text in found if wrong)
