@@ -108,8 +108,12 @@ def test_signing_out_leaves_other_devices_signed_in(app: Flask, visitor: Visitor
     other = Visitor(app, app.response_class)
     sign_in(visitor)
     sign_in(other)
+    kept = visitor.get_cookie("extra_mile")
+    assert kept is not None
     visitor.submit("/sign-out")
     assert is_in(other)
+    visitor.set_cookie("extra_mile", kept.value)
+    assert not is_in(visitor), "one session's cookie does not live on another's"
 
 
 @pytest.mark.usefixtures("passwords")
