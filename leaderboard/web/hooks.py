@@ -4,7 +4,7 @@ import threading
 from collections import Counter
 from datetime import datetime, timedelta
 
-from flask import Blueprint, Response, current_app, jsonify, request
+from flask import Blueprint, Response, abort, current_app, jsonify, request
 from flask.sansio.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 
@@ -55,8 +55,11 @@ def hook(source: str) -> ResponseReturnValue:
     plugin = config().plugins.get(source)
     if plugin is None:
         return jsonify(error="there is no such source"), 404
+    body = request.get_data(cache=False)
+    if request.content_length is None and len(body) >= (request.max_content_length or 0):
+        abort(413)  # sent in chunks, it was cut where the limit is: its signature would seem wrong
     delivery = Delivery(
-        body=request.get_data(cache=False),
+        body=body,
         headers={name.lower(): value for name, value in request.headers.items()},
         received_at=now(),
         url=config().public_url + request.full_path.rstrip("?"),
@@ -82,12 +85,12 @@ def hook(source: str) -> ResponseReturnValue:
             503,
             {"Retry-After": str(RETRY_AFTER)},
         )
-    body = {
+    answer = {
         "delivery": receipt.id,
         "state": receipt.state,
         "events": receipt.new,
         "repeated": receipt.repeated,
     }
     if receipt.state == "failed":
-        body["reason"] = "it could not be read; it is kept and will be tried again"
-    return jsonify(body), 202
+        answer["reason"] = "it could not be read; it is kept and will be tried again"
+    return jsonify(answer), 202

@@ -1,6 +1,7 @@
 """The webhook door: what it lets in, what it refuses, and what it says when the database cannot take anything."""
 
 import base64
+import io
 import json
 import time
 from collections import Counter
@@ -206,6 +207,9 @@ def test_a_body_of_more_than_a_megabyte_is_refused_before_it_is_read(desk: Flask
     answer = desk.test_client().post("/hooks/standard", data=body, headers=signed(desk, body))
     assert answer.status_code == 413
     assert answer.mimetype == "application/problem+json"
+    chunked = {"input_stream": io.BytesIO(body), "environ_overrides": {"wsgi.input_terminated": True}}
+    answer = desk.test_client().post("/hooks/standard", headers=signed(desk, body), **chunked)
+    assert answer.status_code == 413, "also where the sender does not say how long it is"
     assert count(db, DeliveryRow) == 0
 
 
