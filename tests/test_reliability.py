@@ -179,3 +179,25 @@ def test_undo_against_a_racing_close_is_both_or_neither(db: Database, company: C
         assert total is not None
         assert total.points == 32
     assert_sound(db)
+
+
+def test_the_weekly_cap_holds_for_facts_that_arrive_at_once(db: Database, company: Company) -> None:
+    """P17: with 56 of 60 points used, four thanks at the same moment earn the 4 that are left, for each of eight people."""
+    for number, (handle, person_id) in enumerate(company.people.items()):
+        agent, first = f"{handle}@example.com", number * 100
+        db.write(
+            partial(post, source="desk", events=[thanks(first + n, n, agent) for n in range(7)], now=NOON)
+        )
+        start = threading.Barrier(4)
+
+        def arrive(last: int, agent: str = agent, start: threading.Barrier = start) -> None:
+            start.wait()
+            db.write(partial(post, source="desk", events=[thanks(last, 20, agent)], now=NOON))
+
+        lanes = [threading.Thread(target=arrive, args=(first + 10 + lane,)) for lane in range(4)]
+        for lane in lanes:
+            lane.start()
+        for lane in lanes:
+            lane.join()
+        assert points(db, person_id) == 60
+    assert_sound(db)
