@@ -38,17 +38,20 @@ class PromiseForm(Form):
     due_at = DateTimeLocalField(
         _l("By when?"), [InputRequired(_l("Please fill this in."))], format=[MINUTES, MINUTES + ":%S"]
     )
-    contact = StringField(_l("Who contacts the customer?"), description=_l("You, or a colleague by name."))
+    contact = StringField(
+        _l("Who contacts the customer?"), [Optional()], description=_l("You, or a colleague by name.")
+    )
     contact_at = DateTimeLocalField(
         _l("When will the customer hear?"), [Optional()], format=[MINUTES, MINUTES + ":%S"]
     )
-    customer = StringField(_l("The customer"))
+    customer = StringField(_l("The customer"), [Optional()])
     ticket = StringField(
         _l("The helpdesk's ticket number"),
+        [Optional()],
         description=_l("Then your answer there, in time, confirms the promise by itself."),
     )
     authorised_by = StringField(
-        _l("Who authorises it?"), description=_l("If you may not decide it yourself, who may?")
+        _l("Who authorises it?"), [Optional()], description=_l("If you may not decide it yourself, who may?")
     )
 
 
@@ -57,7 +60,7 @@ class MoveForm(Form):
         _l("Until when?"), [InputRequired(_l("Please fill this in."))], format=[MINUTES, MINUTES + ":%S"]
     )
     told = BooleanField(_l("The customer knows"))
-    reason = StringField(_l("Why?"))
+    reason = StringField(_l("Why?"), [Optional()])
 
 
 @blueprint.get("/promises")
@@ -78,6 +81,8 @@ def mine() -> ResponseReturnValue:
 def make() -> ResponseReturnValue:
     """Put a promise on record; how one stands with promises comes first."""
     form = PromiseForm()
+    if request.method == "GET":
+        form.contact.data = me().name
     if form.validate_on_submit():
         made: list[Promise] = []
 
