@@ -251,6 +251,45 @@ def test_a_story_is_told_accepted_co_signed_and_withdrawn(call: Call) -> None:
     assert points["total"] == sum(entry["points"] for entry in points["entries"]) == 0
 
 
+def test_the_wall_goes_on_and_so_do_promises_thanks_people_and_deliveries(
+    desk: Flask, db: Database, call: Call, company: Company
+) -> None:
+    for number in range(3):
+        uid = told(db, company, f"{number}" * 32)
+        assert post(call, "lea", f"/stories/{uid}/accept").status_code == 200
+        assert call("ana", "/promises", examples.PROMISE_IN).status_code == 201
+        thank(desk, db, f"k{number}", customer=f"c{number}", ticket=f"{number}")
+    for path, name in (
+        ("/stories", "stories"),
+        ("/stories?order=loved", "stories"),
+        ("/promises", "promises"),
+        ("/thanks", "thanks"),
+        ("/deliveries", "deliveries"),
+        ("/people?team=care", "people"),
+    ):
+        glue = "&" if "?" in path else "?"
+        whole: Any = call("ada", f"{path}{glue}limit=100").json
+        seen: list[str] = []
+        after: str | None = ""
+        while after is not None:
+            page: Any = call("ada", f"{path}{glue}limit=1" + (f"&after={after}" if after else "")).json
+            seen += [row["id"] for row in page[name]]
+            after = page["next"]
+        assert seen == [row["id"] for row in whole[name]], path
+        assert len(seen) >= 3, path
+
+
+def test_who_judges_finds_what_waits_and_the_list_goes_on(db: Database, call: Call, company: Company) -> None:
+    uids = [told(db, company, f"{number}" * 32) for number in (1, 2, 3)]
+    first: Any = call("lea", "/stories?state=waiting&limit=2").json
+    rest: Any = call("lea", f"/stories?state=waiting&after={first['next']}").json
+    assert [story["id"] for story in first["stories"] + rest["stories"]] == uids
+    assert rest["next"] is None
+    for other in ("ana", "ben", "dan"):
+        assert call(other, "/stories?state=waiting").json["stories"] == []  # type: ignore[index]
+    assert call("lea", f"/stories?after={first['next']}").status_code == 400, "the wall is another list"
+
+
 def test_a_declined_story_says_why_to_its_nominator_alone(call: Call) -> None:
     story: Any = call("ana", "/stories", examples.STORY_IN).json
     path = f"/stories/{story['id']}"

@@ -87,7 +87,7 @@ def not_as_described(error: HTTPError) -> Response:
 @api.errorhandler(Invalid)
 def not_valid(error: Invalid) -> Response:
     """What a rule refused; without a field it is about the whole body."""
-    if error.field is None:
+    if error.field in (None, "after"):  # a place in a list is no field of what was sent
         return errors.answer(BadRequest(error.message))
     return errors.answer(Mistakes([(error.field, error.message)]))
 

@@ -225,6 +225,13 @@ class Stories(Output):
 
 
 class StoriesQuery(Input):
+    state: Annotated[
+        Literal["accepted", "waiting"],
+        Field(
+            description="waiting: those that wait for you to judge, the oldest first; other filters do not apply.",
+            examples=["waiting"],
+        ),
+    ] = "accepted"
     order: Annotated[
         Literal["newest", "loved"],
         Field(description="loved: those of the last 90 days with most co-signs first.", examples=["loved"]),

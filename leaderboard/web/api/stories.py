@@ -5,13 +5,14 @@ from datetime import datetime
 
 from flask import url_for
 from sqlmodel import Session
+from werkzeug.exceptions import BadRequest
 
 from leaderboard import nominations, people
 from leaderboard.tables import Nomination, Person
 from leaderboard.web import db, now
 from leaderboard.web.access import limited, me
 from leaderboard.web.api import examples, shapes
-from leaderboard.web.api.blueprint import WRITES, Mistakes, api, asked_of, by_person, place
+from leaderboard.web.api.blueprint import WRITES, Mistakes, api, asked_of, by_person, cursor, place
 from leaderboard.web.api.seeing import chosen_person, chosen_team, person_out
 
 
@@ -19,8 +20,10 @@ from leaderboard.web.api.seeing import chosen_person, chosen_team, person_out
 @api.input(shapes.StoriesQuery, location="query", arg_name="query")
 @api.output(shapes.Stories, example=examples.STORIES)
 def stories(query: shapes.StoriesQuery) -> shapes.Stories:
-    """The wall: accepted stories that you may see."""
+    """The wall: accepted stories that you may see; or those that wait for you to judge."""
     viewer, after = me(), place(query.after)
+    if query.state == "waiting":
+        return _waiting(viewer, after[0] if after else 0, query.limit)
     with db().reading() as session:
         team, who = chosen_team(session, query.team), chosen_person(session, query.person)
         wall = nominations.wall(
@@ -31,11 +34,24 @@ def stories(query: shapes.StoriesQuery) -> shapes.Stories:
             guideline=query.guideline,
             team_id=team.id if team else None,
             person_id=who.id if who else None,
-            after=after[0] if after else None,
+            after=str(after[0]) if after else None,
             limit=query.limit,
         )
         return shapes.Stories(
-            stories=[_story(session, card, viewer) for card in wall.stories], next=wall.next
+            stories=[_story(session, card, viewer) for card in wall.stories],
+            next=cursor(wall.next) if wall.next else None,
+        )
+
+
+def _waiting(judge: Person, after: int | str, limit: int) -> shapes.Stories:
+    if not isinstance(after, int):  # a place on the wall
+        raise BadRequest("`after` goes on with the wall, not with what waits.")
+    with db().reading() as session:
+        found = [row for row in nominations.to_judge(session, judge) if (row.id or 0) > after]
+        page = nominations.cards(session, found[:limit], judge)
+        return shapes.Stories(
+            stories=[_story(session, card, judge) for card in page],
+            next=cursor(found[limit - 1].id or 0) if len(found) > limit else None,
         )
 
 
