@@ -205,6 +205,7 @@ def _day(text: str) -> date | None:
 def _apply(session: Session, rows: list[Row], now: datetime, zone: str, report: Report) -> None:
     teams = {team.name.casefold(): team for team in session.exec(select(Team))}
     known = {person.email: person for person in session.exec(select(Person))}
+    handles = {person.handle for person in known.values()}
     # New admins first, so that the last of the old ones may become something else by the same file.
     for row in sorted(rows, key=lambda row: row.fields.role != "admin"):
         team = teams.get(row.team.casefold())
@@ -213,7 +214,7 @@ def _apply(session: Session, rows: list[Row], now: datetime, zone: str, report: 
             report.new_teams.append(team.name)
         person = known.get(row.fields.email)
         if person is None:
-            add_person(session, team, row.fields, now)
+            add_person(session, team, row.fields, now, handles)
             report.added.append(f"{row.fields.name} <{row.fields.email}>, {team.name}, {row.fields.role}")
         elif what := _differences(person, team, row.fields):
             change_person(session, person, team, row.fields, now)

@@ -161,13 +161,18 @@ def _leads_any(session: Session, person: Person) -> bool:
 # --- people -------------------------------------------------------------------------------------------------
 
 
-def add_person(session: Session, team: Team, fields: PersonFields, now: datetime) -> Person:
-    """A new person without a password: they set one by "forgot your password", or sign in otherwise. Raises Invalid."""
+def add_person(
+    session: Session, team: Team, fields: PersonFields, now: datetime, handles: set[str] | None = None
+) -> Person:
+    """A new person without a password: they set one by "forgot your password", or sign in otherwise. Raises Invalid.
+
+    Who adds many gives the `handles` that are taken, and finds the new one in it.
+    """
     name, email = clean_name(fields.name), normal_email(fields.email)
     _refuse_taken(session, email, None)
     person = Person(
         name=name,
-        handle=_free_handle(session, name, email),
+        handle=_free_handle(session, name, email, handles),
         email=email,
         team_id=team.id or 0,
         timezone=zone_name(fields.timezone) if fields.timezone else None,
@@ -256,12 +261,15 @@ def _refuse_taken(session: Session, email: str, person_id: int | None) -> None:
         raise Invalid(f"{other.name} has this address already.", "email")
 
 
-def _free_handle(session: Session, name: str, email: str) -> str:
+def _free_handle(session: Session, name: str, email: str, handles: set[str] | None) -> str:
     wanted = slug_of(name, slug_of(email.partition("@")[0], "person"))
-    taken = set(
-        session.exec(select(Person.handle).where(col(Person.handle).startswith(wanted, autoescape=True)))
-    )
-    return _free(wanted, taken | RESERVED)
+    if handles is None:
+        like_it = col(Person.handle).startswith(wanted, autoescape=True)
+        handles = set(session.exec(select(Person.handle).where(like_it)))
+    handles |= RESERVED
+    free = _free(wanted, handles)
+    handles.add(free)
+    return free
 
 
 def _free(wanted: str, taken: set[str]) -> str:
