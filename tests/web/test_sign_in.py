@@ -392,6 +392,20 @@ def test_a_recovery_code_signs_in_once(app: Flask, visitor: Visitor, db: Databas
     assert not is_in(visitor)
 
 
+@pytest.mark.usefixtures("passwords")
+def test_after_a_change_of_the_secret_key_a_second_factor_lets_nobody_in(
+    app: Flask, visitor: Visitor, db: Database, clock: make.Clock
+) -> None:
+    sign_in(visitor)
+    secret = switch_on(app, visitor)
+    other = create_app(config.read(CONFIG.replace("only the tests", "some other tests")), db, clock)
+    changed = Visitor(other, other.response_class)
+    assert sign_in(changed).headers["Location"].startswith("/sign-in/code")
+    assert changed.submit("/sign-in/code", {"code": code_of(app, secret)}).status_code == 200
+    assert changed.submit("/sign-in/recovery", {"code": "0000-0000-0000"}).status_code == 200
+    assert not is_in(changed)
+
+
 def test_the_second_step_is_closed_to_whom_has_not_done_the_first(visitor: Visitor) -> None:
     for path in ("/sign-in/code", "/sign-in/recovery", "/sign-in/choose", "/sign-in/help"):
         assert visitor.submit(path, {"code": "000000"}).headers["Location"] == "/sign-in"
