@@ -4,7 +4,7 @@ from apiflask import APIFlask
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from leaderboard import weeks
+from leaderboard import web, weeks
 from leaderboard.config import Config, folder
 from leaderboard.database import Database
 from leaderboard.web import (
@@ -58,6 +58,7 @@ def create_app(config: Config, database: Database | None = None, clock: Clock = 
     app.extensions["clock"] = clock
     if proxies := config.server.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, proxies, proxies, proxies, proxies)  # type: ignore[method-assign]
+    web.install(app)
     pages.install(app)
     errors.install(app)
     access.install(app, config)

@@ -182,7 +182,7 @@ def _cursor(nomination: Nomination) -> str:
 
 
 def _read_cursor(text: str) -> tuple[int, datetime, int]:
-    match = re.fullmatch(r"([0-9]{1,9})\.([0-9]{1,17})\.([0-9]{1,15})", text)
+    match = re.fullmatch(r"([0-9]{1,9})\.([0-9]{1,17})\.([0-9]{1,9})", text)
     if not match:
         raise Invalid("that is not a place on the wall; open it from the beginning", "after")
     return int(match[1]), EPOCH + timedelta(microseconds=int(match[2])), int(match[3])

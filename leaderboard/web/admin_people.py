@@ -13,7 +13,7 @@ from leaderboard import people
 from leaderboard.people import MAX_EMAIL, MAX_NAME, PersonFields, TeamFields
 from leaderboard.plugin import Invalid
 from leaderboard.tables import Person, Team
-from leaderboard.web import config, db, now
+from leaderboard.web import config, db, now, row_number
 from leaderboard.web.access import admin_only
 from leaderboard.web.export import csv_file
 from leaderboard.web.forms import Form, options, stripped
@@ -84,8 +84,8 @@ class ImportForm(Form):
 @admin_only
 def roster() -> ResponseReturnValue:
     """Everybody, leavers too, found by name, address or team."""
-    text, team = request.args.get("name", ""), request.args.get("team", type=int)
-    after = request.args.get("after", type=int)
+    text, team = request.args.get("name", ""), row_number(request.args.get("team", ""))
+    after = row_number(request.args.get("after", ""))
     with db().reading() as work:
         found = people.directory(work, text, team, after, PAGE + 1, leavers=True)
         teams = people.teams(work)

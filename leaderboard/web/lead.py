@@ -82,7 +82,7 @@ def settings(slug: str) -> ResponseReturnValue:
     return redirect(url_for(".desk") + f"#team-{team.slug}", 303)
 
 
-@blueprint.post("/lead/follow-ups/<int(max=2147483647):number>")
+@blueprint.post("/lead/follow-ups/<int:number>")
 @lead_only
 def follow_up(number: int) -> ResponseReturnValue:
     """Close a follow-up with what was done, or open it again."""

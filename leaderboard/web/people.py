@@ -1,6 +1,5 @@
 """/people and /people/<handle>: who is here, their stories and thanks, and where their points come from."""
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +14,7 @@ from leaderboard import nominations, people, standings, thanks
 from leaderboard.config import OWN_SOURCE
 from leaderboard.points import WHY
 from leaderboard.tables import Person, Team
-from leaderboard.web import access, config, db, now
+from leaderboard.web import access, config, db, now, row_number
 from leaderboard.web.charts import column_chart
 from leaderboard.web.export import csv_file
 from leaderboard.web.pages import KIND_NAMES, iso
@@ -199,9 +198,8 @@ def source_name(source: str) -> str:
 
 
 def number(name: str) -> int | None:
-    """A whole number from the address; None for anything else, and for what no database could hold."""
-    text = request.args.get(name, "")
-    return int(text) if re.fullmatch(r"[0-9]{1,15}", text) else None
+    """A row's number from the address; None for anything else."""
+    return row_number(request.args.get(name, ""))
 
 
 __all__ = ["Entry", "Week", "blueprint", "explained", "source_name"]

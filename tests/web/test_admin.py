@@ -358,6 +358,14 @@ def test_deliveries_are_downloaded_without_bodies_and_inert(desk: Flask, db: Dat
     assert len(text.strip().splitlines()) == 3
 
 
+@pytest.mark.parametrize("number", [2**31, 2**53, 10**14, 10**30])
+def test_a_number_that_no_row_can_have_is_not_found(ada: Visitor, number: int) -> None:
+    assert ada.get(f"/admin/deliveries/{number}").status_code == 404
+    assert ada.submit(f"/admin/deliveries/{number}/replay").status_code == 404
+    assert ada.submit(f"/admin/accounts/{number}/link", {"person": "ben"}).status_code == 404
+    assert ada.get(f"/admin/deliveries?before={number}").status_code == 200
+
+
 # ------------------------------------------------------------------------------------------ rules
 
 

@@ -442,6 +442,7 @@ def test_deliveries_are_listed_and_replayed_by_admins_alone(desk: Flask, db: Dat
     assert replayed == {"delivery": 1, "state": "done", "events": 0, "repeated": 1, "reason": None}
     assert post(call, "ada", "/deliveries/99/replay").status_code == 404
     assert post(call, "ada", "/deliveries/x/replay").status_code == 404
+    assert post(call, "ada", "/deliveries/3000000000/replay").status_code == 404
     assert post(call, "ada", "/deliveries/٣/replay").status_code == 404
     for who in ("ana", "lea", "reader"):
         assert call(who, "/deliveries").status_code == 403

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from werkzeug.routing import Rule
+from werkzeug.routing import IntegerConverter, Rule
 
 from leaderboard import config, people
 from leaderboard.app import create_app
@@ -50,7 +50,7 @@ def doors() -> list[tuple[str, str, str]]:
 def address(app: Flask, rule_text: str) -> str:
     rule: Rule = next(rule for rule in app.url_map.iter_rules() if rule.rule == rule_text)
     names = {
-        name: 999_999 if type(c).__name__ == "IntegerConverter" else "no-such"
+        name: 999_999 if isinstance(c, IntegerConverter) else "no-such"
         for name, c in rule._converters.items()
     }
     built = rule.build(names)

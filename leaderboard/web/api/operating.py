@@ -1,12 +1,10 @@
 """What an operator's tools ask: deliveries, replays, health."""
 
-import re
-
 from flask import abort
 
 from leaderboard import deliveries, health
 from leaderboard.plugin import Invalid
-from leaderboard.web import config, db, now
+from leaderboard.web import config, db, now, row_number
 from leaderboard.web.access import admin_only
 from leaderboard.web.api import examples, shapes
 from leaderboard.web.api.blueprint import api, asked_of, cursor, place
@@ -52,11 +50,12 @@ def deliveries_received(query: shapes.DeliveriesQuery) -> shapes.Deliveries:
 @admin_only
 def replay(delivery: str) -> shapes.Replayed:
     """Read a stored delivery again and post what is new; harmless as often as you like."""
-    if not re.fullmatch(r"[0-9]{1,15}", delivery):
+    number = row_number(delivery)
+    if number is None:
         abort(404, "There is no such delivery, or it is not for you to see.")
     with asked_of("delivery"):
         try:
-            receipt = deliveries.replay(db(), config(), int(delivery), now())
+            receipt = deliveries.replay(db(), config(), number, now())
         except Invalid as error:
             abort(409, error.message)
     return shapes.Replayed(
