@@ -114,6 +114,15 @@ def test_a_role_opens_its_own_doors_and_those_below(app: Flask, company: Company
         assert (status == 403) == (RANKS[who] > RANKS[role]), (method, path, status)
 
 
+def test_a_number_beyond_every_row_is_not_found(app: Flask, company: Company) -> None:
+    visitor = Visitor(app, app.response_class)
+    visitor.sign_in(company["ada"])
+    for _, method, path in pages(app):
+        if "999999" in path:
+            for number in ("2147483648", "9" * 30):
+                assert ask(visitor, method, path.replace("999999", number)) == 404, (method, path)
+
+
 def test_a_leaver_is_a_stranger(
     app: Flask, db: Database, company: Company, client_of: Callable[[str], Visitor]
 ) -> None:
