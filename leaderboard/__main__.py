@@ -85,6 +85,19 @@ def open_database(config: Config) -> Any:
     return database
 
 
+def warn(database: Any) -> None:
+    """Say so at the start where this SQLite can damage its file."""
+    from leaderboard.database import sqlite_affected
+
+    version = database.version()
+    if database.is_sqlite and sqlite_affected(version.removeprefix("SQLite ")):
+        click.echo(
+            f"Warning: {version} has a bug that can damage the file when several programs use it (WAL reset). "
+            "Install the package pysqlite3, or Python with SQLite 3.51.3 or newer, or use PostgreSQL.",
+            err=True,
+        )
+
+
 def prepare(database: Any, config: Config) -> None:
     """Bring the tables up to date, and record the config's numbers as version 1 of the rules where there is none."""
     from leaderboard import weeks
@@ -139,7 +152,9 @@ def run(config_file: Path | None, no_jobs: bool) -> None:
     from leaderboard.serve import serve
 
     config = load(config_file)
-    open_database(config).dispose()
+    database = open_database(config)
+    warn(database)
+    database.dispose()
     serve(config, config_file, jobs=not no_jobs)
 
 

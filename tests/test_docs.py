@@ -5,6 +5,7 @@ import inspect
 import re
 import shlex
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -281,6 +282,14 @@ def test_a_kept_promise_names_its_tests_and_what_was_taken_out() -> None:
     assert set(re.findall(r"^\*\*(P\d+)\.\*\*", built, re.MULTILINE)) == {
         name for name, state in states.items() if state == "built"
     }
+
+
+def test_every_floor_that_the_linter_holds_is_explained_to_contributors() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    floors = project["tool"]["importlinter"]["contracts"][0]["layers"]
+    rooms = [room for floor in floors for room in re.findall(r"\w+", floor)]
+    said = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    assert [room for room in rooms if f"`{room}`" not in said] == []
 
 
 def test_the_newest_change_is_that_of_this_version() -> None:
