@@ -174,7 +174,9 @@ def _restore_credits(session: Session, person_id: int, now: datetime) -> int:
     connection = session.connection()
     reversal = entry.alias("reversal")
     query = select(entry).outerjoin(reversal, reversal.c.reverses_id == entry.c.id)
-    query = query.where(entry.c.person_id == person_id, entry.c.reverses_id.is_(None), reversal.c.id.is_(None))
+    query = query.where(
+        entry.c.person_id == person_id, entry.c.reverses_id.is_(None), reversal.c.id.is_(None)
+    )
     live: dict[int, Row] = {}
     surplus = []
     for line in connection.execute(query.order_by(entry.c.id)):

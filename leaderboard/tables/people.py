@@ -113,7 +113,7 @@ class SignedIn(SQLModel, table=True):
 class WebAuthn(SQLModel, WebAuthnMixin, table=True):
     """A passkey of a person, in the columns that Flask-Security names."""
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = Field(default=None, primary_key=True)  # type: ignore[assignment]
     credential_id: bytes = Field(sa_column=Column(LargeBinary(1024), unique=True, nullable=False))
     public_key: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     sign_count: int = 0
