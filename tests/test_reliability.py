@@ -83,7 +83,9 @@ def test_a_killed_server_loses_nothing_that_it_acknowledged(
         lanes = [threading.Thread(target=load, args=(lane,)) for lane in range(4)]
         for lane in lanes:
             lane.start()
-        time.sleep(dice.uniform(0.8, 1.6))
+        enough, patience = len(acknowledged) + dice.randint(10, 80), time.monotonic() + 30
+        while len(acknowledged) < enough and time.monotonic() < patience:
+            time.sleep(0.01)
         served.kill()
         stop.set()
         for lane in lanes:
