@@ -77,7 +77,7 @@ class Postgres:
     def make(self, template: str = "migrated") -> str:
         """A new database's name."""
         name = f"test_{next(self.number)}"
-        self.run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        self.run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY wal_log")
         return name
 
     def drop(self, name: str) -> None:
