@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 
 from leaderboard import fairness
 from leaderboard.database import beat, insert
-from leaderboard.people import open_to
+from leaderboard.people import open_to, sees_evidence
 from leaderboard.plugin import Invalid
 from leaderboard.tables import Credit, Event, FollowUp, Person
 
@@ -21,7 +21,7 @@ KINDS = ("thanks.received", "rating.good", "rating.recovered")
 
 @dataclass(frozen=True)
 class Said:
-    """A customer's words to a person. `customer` and `url` are None for a viewer who is not the person, a lead or an admin."""
+    """A customer's words to a person. `customer` and `url` are for the person, their leads and admins."""
 
     id: int
     text: str
@@ -58,11 +58,14 @@ def said(
         query = query.where(Credit.team_id == team_id)
     if before is not None:
         query = query.where(col(Credit.id) < before)
-    return [_said(credit, event, person, viewer) for credit, event, person in session.exec(query)]
+    return [_said(session, *row, viewer) for row in session.exec(query).all()]
 
 
-def _said(credit: Credit, event: Event, person: Person, viewer: Person) -> Said:
-    trusted = viewer.id == person.id or viewer.role in ("lead", "admin")
+def _said(session: Session, credit: Credit, event: Event, person: Person, viewer: Person) -> Said:
+    trusted = sees_evidence(session, viewer, person)
+    named = (
+        event.customer if event.customer and not event.customer.isdigit() else None
+    )  # a tool's number is no name
     return Said(
         id=credit.id or 0,
         text=event.text or "",
@@ -70,7 +73,7 @@ def _said(credit: Credit, event: Event, person: Person, viewer: Person) -> Said:
         said_at=event.occurred_at,
         guideline=event.guideline,
         source=event.source,
-        customer=event.customer if trusted else None,
+        customer=named if trusted else None,
         url=event.url if trusted else None,
     )
 
