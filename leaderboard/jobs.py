@@ -141,6 +141,11 @@ def miss_promises(db: Database, config: Config, clock: Clock) -> int:
     return int(db.write(lambda session: promises.mark_missed(session, clock())))
 
 
+def link_newcomers(db: Database, config: Config, clock: Clock) -> int:
+    """Credit people with what came for their address before they were known here."""
+    return int(db.write(lambda session: deliveries.link_newcomers(session, clock())))
+
+
 def forget(db: Database, config: Config, clock: Clock) -> int:
     """Empty what is past its retention, a part at a time; returns how many rows."""
     emptied = 0
@@ -155,6 +160,7 @@ JOBS = (
     Job("deliveries", 15, deliveries.work_through),
     Job("pull", 30, deliveries.pull_due),
     Job("promises", 60, miss_promises),
+    Job("newcomers", 60, link_newcomers),
     Job("retention", 3600, forget),
 )
 

@@ -10,13 +10,14 @@ import pytest
 from sqlalchemy import func, select
 
 from leaderboard import config as settings
-from leaderboard import deliveries, outgoing, standings, thanks
+from leaderboard import deliveries, jobs, outgoing, standings, thanks
 from leaderboard.config import Config
 from leaderboard.database import Database, Unavailable, sqlite_module
 from leaderboard.plugin import Delivery, Event, Invalid, Plugin, Secret, TryLater
 from leaderboard.tables import Delivery as DeliveryRow
 from leaderboard.tables import Event as EventRow
-from leaderboard.tables import FollowUp, Identity, Promise, Source
+from leaderboard.tables import FollowUp, Identity, Promise, Source, Team
+from tests import make
 from tests.make import NOON, Clock, Company
 from tests.plugins.tools import Asked, DemoTool, Said
 
@@ -389,3 +390,17 @@ def test_a_customer_who_was_won_back_needs_no_follow_up(db: Database, company: C
     deliveries.receive(db, desk, "demo", delivery())
     with db.reading() as session:
         assert thanks.follow_ups(session, care) == []
+
+
+def test_what_came_for_an_address_is_credited_once_the_person_is_known(
+    db: Database, company: Company, desk: Config, clock: Clock
+) -> None:
+    deliveries.receive(db, desk, "demo", delivery(agent="Nina@example.com"))
+    assert jobs.link_newcomers(db, desk, clock) == 0
+    with db.writing() as session:
+        team = session.get_one(Team, company.teams["Care"])
+        nina = make.person(session, "nina", team).id or 0
+    assert jobs.link_newcomers(db, desk, clock) == 1
+    assert jobs.link_newcomers(db, desk, clock) == 0
+    with db.reading() as session:
+        assert standings.total(session, nina, "2026-W47") == 8

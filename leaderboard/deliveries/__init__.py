@@ -1,7 +1,7 @@
 """Receive, work through, replay, pull: from the outside world to events."""
 
 from leaderboard.deliveries.listing import brought, is_account, listed
-from leaderboard.deliveries.pulling import match_accounts, pull, pull_due, pull_soon
+from leaderboard.deliveries.pulling import link_newcomers, match_accounts, pull, pull_due, pull_soon
 from leaderboard.deliveries.receiving import Receipt, receive, refuse, replay, translate, work_through
 from leaderboard.deliveries.retention import forget
 from leaderboard.deliveries.status import SourceStatus, source_statuses, unlinked
@@ -23,6 +23,7 @@ __all__ = [
     "brought",
     "forget",
     "is_account",
+    "link_newcomers",
     "listed",
     "match_accounts",
     "newest",

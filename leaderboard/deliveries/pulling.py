@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import httpx
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlmodel import Session
 
 from leaderboard import ledger, outgoing
@@ -130,6 +130,21 @@ def _match(session: Session, source: str, accounts: list[Account], now: datetime
                 ledger.link(session, row.id, owner, now)
                 linked += 1
     return linked
+
+
+def link_newcomers(session: Session, now: datetime, most: int = 200) -> int:
+    """Link accounts that are named by an address to people who joined after them; returns how many."""
+    query = (
+        select(identity.c.id, person.c.id.label("person_id"))
+        .join(person, person.c.email == func.lower(identity.c.account))
+        .where(identity.c.person_id.is_(None), identity.c.bot.is_(False), identity.c.account.contains("@"))
+        .where(person.c.bot.is_(False), person.c.merged_into_id.is_(None))
+        .order_by(identity.c.id)
+    )
+    found = session.connection().execute(query.limit(most)).all()
+    for row in found:
+        ledger.link(session, row.id, row.person_id, now)
+    return len(found)
 
 
 def _owner(session: Session, address: str) -> int | None:
