@@ -32,7 +32,7 @@ window.addEventListener("pageshow", () => {
 
 // What carries data-live asks for its news while the page is visible. The version it shows goes along as If-None-Match, so
 // that no news is a 304 without a body. It asks for one thing at a time and waits longer while the server does not answer.
-const PAUSE = 1500;
+const PAUSE = 1000;
 const LONGEST_PAUSE = 30000;
 let pause = PAUSE;
 
