@@ -4,12 +4,14 @@ from datetime import date, timedelta
 
 import pytest
 
-from leaderboard import standings
+from leaderboard import recognition, standings
 from leaderboard.database import Database
-from leaderboard.ledger import post
+from leaderboard.ledger import post, record_rules
 from leaderboard.plugin import Event
+from leaderboard.points import FairPlay, Points
 from leaderboard.standings import Board
 from leaderboard.tables import Person
+from leaderboard.weeks import Week
 from tests.make import NOON, Company
 from tests.test_ledger import thanks, withdraw
 
@@ -133,3 +135,16 @@ def test_a_context_fact_leaves_no_line(db: Database, company: Company) -> None:
     db.write(lambda session: post(session, "desk", [solved], NOON))
     with db.reading() as session:
         assert standings.explain(session, company["ana"]) == []
+
+
+def test_the_running_week_obeys_a_changed_rule_for_newcomers(db: Database, company: Company) -> None:
+    give(db, ana=1)
+    with db.writing() as session:
+        record_rules(session, Points(), FairPlay(newcomer_days=100), NOON)
+        row = session.get_one(Person, company["ana"])
+        row.joined_on = NOON.date() - timedelta(days=50)
+    with db.reading() as session:
+        viewer = session.get_one(Person, company["ada"])
+        _teams, places, provisional = recognition.page_of_company(session, Week(2026, 47), viewer, NOON)
+    assert provisional
+    assert list(places) == []

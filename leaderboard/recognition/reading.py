@@ -10,6 +10,7 @@ from flask_babel import gettext as _
 from sqlmodel import Session, col, select
 
 from leaderboard.guidelines import Prompt, huddle_of
+from leaderboard.ledger import rules_of
 from leaderboard.nominations.seeing import shown_to
 from leaderboard.people import Shown, leads, shown, teams, zones
 from leaderboard.recognition.announcing import standing_winners
@@ -264,7 +265,8 @@ def corrections(session: Session, closed: ClosedWeek, viewer: Person) -> tuple[C
 def _running(session: Session, team: Team, week: Week, now: datetime) -> list[tuple[str, str, int]]:
     """An open week's standings of a team, as they run."""
     moment = min(now, zones(team).ends_at(week))
-    places = top(session, Board(str(week), team.id or 0), moment, EVERYBODY)
+    newcomer_days = rules_of(session, week).fair_play.newcomer_days
+    places = top(session, Board(str(week), team.id or 0), moment, EVERYBODY, None, newcomer_days)
     people = {
         row.id: row
         for row in session.exec(
