@@ -87,7 +87,7 @@ def open_database(config: Config) -> Any:
 
 def warn(database: Any) -> None:
     """Say so at the start where this SQLite can damage its file."""
-    from leaderboard.database import sqlite_affected
+    from leaderboard.sqlite import sqlite_affected
 
     version = database.version()
     if database.is_sqlite and sqlite_affected(version.removeprefix("SQLite ")):

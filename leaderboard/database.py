@@ -3,14 +3,12 @@
 import fcntl
 import logging
 import random
-import sqlite3
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import Any, TypeVar
 
 from sqlalchemy import Engine, create_engine, event, inspect, text
@@ -19,6 +17,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlmodel import Session
 
+from leaderboard.sqlite import sqlite_module
 from leaderboard.tables import Pulse
 
 T = TypeVar("T")
@@ -188,25 +187,6 @@ class Gate:
 @contextmanager
 def _open() -> Iterator[None]:
     yield
-
-
-def sqlite_module() -> ModuleType:
-    """pysqlite3 where it is installed (it carries a SQLite without the WAL-reset bug), else Python's own."""
-    try:
-        import pysqlite3.dbapi2 as module
-    except ImportError:
-        return sqlite3
-    return module  # type: ignore[no-any-return]
-
-
-def sqlite_affected(version: str) -> bool:
-    """Whether this SQLite has the WAL-reset bug (3.7.0 to 3.51.2, mended in 3.44.6, 3.50.7 and 3.51.3)."""
-    number = tuple(int(part) for part in version.split("."))
-    if number[:2] == (3, 44):
-        return number < (3, 44, 6)
-    if number[:2] == (3, 50):
-        return number < (3, 50, 7)
-    return (3, 7, 0) <= number < (3, 51, 3)
 
 
 def _sqlite_engine(url: str) -> Engine:

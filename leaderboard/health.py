@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, or_
 from sqlmodel import Session, col, select
 
-from leaderboard.database import Database, Unavailable, insert, sqlite_affected
+from leaderboard.database import Database, Unavailable, insert
 from leaderboard.guidelines import N_
+from leaderboard.sqlite import sqlite_affected
 from leaderboard.tables import Announcement, Delivery, Heartbeat, PointsEntry, Source
 
 log = logging.getLogger(__name__)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from leaderboard.database import Database, sqlite_affected
+from leaderboard.database import Database
+from leaderboard.sqlite import sqlite_affected
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ from sqlalchemy import func, select
 from leaderboard import config as settings
 from leaderboard import deliveries, jobs, outgoing, standings, thanks
 from leaderboard.config import Config
-from leaderboard.database import Database, Unavailable, sqlite_module
+from leaderboard.database import Database, Unavailable
 from leaderboard.plugin import Delivery, Event, Invalid, Plugin, Secret, TryLater
+from leaderboard.sqlite import sqlite_module
 from leaderboard.tables import Delivery as DeliveryRow
 from leaderboard.tables import Event as EventRow
 from leaderboard.tables import FollowUp, Identity, Promise, Source, Team

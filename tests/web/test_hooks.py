@@ -22,8 +22,9 @@ from leaderboard import config as settings
 from leaderboard import deliveries, standings
 from leaderboard.app import MAX_BODY, create_app
 from leaderboard.config import Config
-from leaderboard.database import Database, sqlite_module
+from leaderboard.database import Database
 from leaderboard.plugin import Delivery, Event, Plugin, Refused, Secret
+from leaderboard.sqlite import sqlite_module
 from leaderboard.tables import Delivery as DeliveryRow
 from leaderboard.tables import Event as EventRow
 from leaderboard.tables import PointsEntry, Source
