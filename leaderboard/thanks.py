@@ -58,11 +58,13 @@ def said(
         query = query.where(Credit.team_id == team_id)
     if before is not None:
         query = query.where(col(Credit.id) < before)
-    return [_said(session, *row, viewer) for row in session.exec(query).all()]
+    found = session.exec(query).all()
+    thanked = {person.id: person for _credit, _event, person in found}
+    trusted = {id_: sees_evidence(session, viewer, person) for id_, person in thanked.items()}
+    return [_said(credit, event, person, trusted[person.id]) for credit, event, person in found]
 
 
-def _said(session: Session, credit: Credit, event: Event, person: Person, viewer: Person) -> Said:
-    trusted = sees_evidence(session, viewer, person)
+def _said(credit: Credit, event: Event, person: Person, trusted: bool) -> Said:
     named = (
         event.customer if event.customer and not event.customer.isdigit() else None
     )  # a tool's number is no name

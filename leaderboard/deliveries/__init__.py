@@ -1,6 +1,6 @@
 """Receive, work through, replay, pull: from the outside world to events."""
 
-from leaderboard.deliveries.listing import brought, is_account, listed
+from leaderboard.deliveries.listing import accounts, brought, is_account, listed
 from leaderboard.deliveries.pulling import link_newcomers, match_accounts, pull, pull_due, pull_soon
 from leaderboard.deliveries.receiving import Receipt, receive, refuse, replay, translate, work_through
 from leaderboard.deliveries.retention import forget
@@ -20,6 +20,7 @@ __all__ = [
     "Receipt",
     "Rotation",
     "SourceStatus",
+    "accounts",
     "brought",
     "forget",
     "is_account",

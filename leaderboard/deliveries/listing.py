@@ -31,6 +31,21 @@ def is_account(session: Session, identity_id: int) -> bool:
     return session.get(Identity, identity_id) is not None
 
 
+def accounts(
+    session: Session, source: str | None = None, limit: int = 200
+) -> list[tuple[Identity, Person | None]]:
+    """Every account that was met, of one source or of all, with who it is; None where nobody is linked yet."""
+    query = (
+        select(Identity, Person)
+        .outerjoin(Person, col(Person.id) == Identity.person_id)
+        .order_by(col(Identity.source), col(Identity.account))
+        .limit(limit)
+    )
+    if source is not None:
+        query = query.where(Identity.source == source)
+    return list(session.exec(query))
+
+
 def brought(
     session: Session, delivery_id: int
 ) -> list[tuple[Event, Credit | None, Person | None, str | None]]:

@@ -19,14 +19,12 @@ from leaderboard.tables import Delivery as DeliveryRow
 from leaderboard.tables import Person
 from leaderboard.web import config, db, now, row_number
 from leaderboard.web.access import admin_only, me
-from leaderboard.web.export import csv_file
+from leaderboard.web.export import MOST_ROWS, csv_file
 from leaderboard.web.pages import iso
 
 blueprint = Blueprint("admin", __name__)
 
 PAGE = 50
-MOST_ROWS = 100_000
-"""Of a CSV file."""
 MOST_OPTIONS = 300
 """With more people than this, one is named by writing instead of choosing."""
 MOST_ACCOUNTS = 50
@@ -94,6 +92,59 @@ def sources() -> ResponseReturnValue:
     with db().reading() as session:
         statuses = deliveries.source_statuses(session, config())
     return render_template("sources.html", statuses=statuses, address_of=address_of)
+
+
+@blueprint.get("/admin/sources.csv")
+@admin_only
+def sources_csv() -> ResponseReturnValue:
+    """What each source brought, as a file."""
+    with db().reading() as session:
+        statuses = deliveries.source_statuses(session, config())
+    header = (
+        _("Source"), _("Tool"), _("Last delivery"), _("Last pull"), _("Facts"), _("Failed"), _("Waiting"),
+        _("Accounts"), _("Unlinked accounts"),
+    )  # fmt: skip
+    rows = [
+        (
+            one.name, one.title, iso(one.last_delivery.received_at) if one.last_delivery else None,
+            iso(one.state.pulled_at) if one.state.pulled_at else None, one.events,
+            one.deliveries.get("failed", 0), one.deliveries.get("pending", 0), one.accounts, one.unlinked,
+        )
+        for one in statuses
+    ]  # fmt: skip
+    return csv_file("sources", header, rows)
+
+
+@blueprint.get("/admin/accounts.csv")
+@admin_only
+def accounts_csv() -> ResponseReturnValue:
+    """The accounts that were met, of ?source= or all, and who each is."""
+    with db().reading() as session:
+        found = deliveries.accounts(session, _asked().source or None, MOST_ROWS)
+    header = (
+        _("Source"), _("Account"), _("Name there"), _("Address there"), _("Robot"), _("Person"), _("Linked"),
+    )  # fmt: skip
+    rows = [
+        (
+            row.source, row.account, row.name, row.email, _("yes") if row.bot else None,
+            person.handle if person else None, iso(row.linked_at) if row.linked_at else None,
+        )
+        for row, person in found
+    ]  # fmt: skip
+    return csv_file("accounts", header, rows)
+
+
+@blueprint.get("/admin/jobs.csv")
+@admin_only
+def jobs_csv() -> ResponseReturnValue:
+    """When each job of the clock last ran, and how it went."""
+    with db().reading() as session:
+        beats = health.beats(session)
+    rows = [
+        (beat.job, iso(beat.started_at), iso(beat.finished_at) if beat.finished_at else None, beat.error)
+        for beat in beats
+    ]
+    return csv_file("jobs", (_("Job"), _("Last run"), _("Ended"), _("Error")), rows)
 
 
 @blueprint.get("/admin/sources/<name>")

@@ -286,6 +286,29 @@ def teams() -> ResponseReturnValue:
     return render_template("admin_teams.html", rows=rows)
 
 
+@blueprint.get("/admin/teams.csv")
+@admin_only
+def teams_csv() -> ResponseReturnValue:
+    """Every team with its leads and settings."""
+    with db().reading() as work:
+        rows = [
+            (
+                team.name, team.slug, team.timezone, ", ".join(lead.name for lead in _leads(work, team)),
+                team.accepts, _yes(team.board), _yes(team.autopilot), team.closes_at, team.first_week,
+            )
+            for team in people.teams(work)
+        ]  # fmt: skip
+    header = (
+        _("Name"), _("Handle"), _("Time zone"), _("Leads"), _("Stories"), _("Show a ranking"),
+        _("Announce by itself"), _("Closes at"), _("First week"),
+    )  # fmt: skip
+    return csv_file("teams", header, rows)
+
+
+def _yes(it_is: bool) -> str:
+    return str(_("yes") if it_is else _("no"))
+
+
 @blueprint.route("/admin/teams/new", methods=["GET", "POST"])
 @admin_only
 def add_team() -> ResponseReturnValue:

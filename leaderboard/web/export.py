@@ -8,6 +8,9 @@ from flask import Response
 
 Cell = str | int | None
 
+MOST_ROWS = 100_000
+"""Of a file; more is what the API's pages are for."""
+
 STARTS = "=+-@\t\r\n＝＋－＠"
 """What makes a spreadsheet take a text for a formula (also as full-width twins, which some read alike)."""
 

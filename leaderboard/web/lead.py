@@ -17,7 +17,8 @@ from leaderboard.plugin import Invalid
 from leaderboard.tables import Person, Promise, Team
 from leaderboard.web import access, config, db, now
 from leaderboard.web.access import lead_only, me
-from leaderboard.web.export import csv_file
+from leaderboard.web.export import MOST_ROWS, csv_file
+from leaderboard.web.pages import iso
 from leaderboard.web.promises import CSV_COLUMNS, csv_row
 from leaderboard.weeks import Week, closes_at
 
@@ -80,6 +81,48 @@ def settings(slug: str) -> ResponseReturnValue:
         beat(write, team.id or 0)
     flash(_("The settings of %(team)s are kept.", team=team.name), "success")
     return redirect(url_for(".desk") + f"#team-{team.slug}", 303)
+
+
+@blueprint.get("/lead/follow-ups.csv")
+@lead_only
+def follow_ups_csv() -> ResponseReturnValue:
+    """The unhappy ratings of this lead's teams, open ones first, and what was done about them."""
+    with db().reading() as read:
+        teams = [team.id or 0 for team in _teams(read, read.get_one(Person, me().id))]
+        found = [
+            each for state in ("open", "done") for each in thanks.follow_ups(read, teams, state, MOST_ROWS)
+        ]
+    header = (
+        _("Happened"), _("Person"), _("Source"), _("Ticket"), _("Words"), _("Link"), _("State"), _("Followed up"),
+        _("What was done"),
+    )  # fmt: skip
+    rows = [
+        (
+            iso(each.event.occurred_at), each.person.name if each.person else None, each.event.source,
+            each.event.ticket, each.event.text, each.event.url, each.follow_up.state,
+            iso(each.follow_up.done_at) if each.follow_up.done_at else None, each.follow_up.note,
+        )
+        for each in found
+    ]  # fmt: skip
+    return csv_file("follow-ups", header, rows)
+
+
+@blueprint.get("/lead/decisions.csv")
+@lead_only
+def decisions_csv() -> ResponseReturnValue:
+    """The stories decided about lately, as the desk lists them."""
+    with db().reading() as read:
+        viewer = read.get_one(Person, me().id)
+        found = nominations.cards(read, nominations.judged(read, viewer, now()), viewer)
+    rows = [
+        (
+            iso(card.told_at), ", ".join(person.name for person in card.nominees), card.nominator.name,
+            card.guideline, card.status,
+        )
+        for card in found
+    ]  # fmt: skip
+    header = (_("Told"), _("About"), _("Told by"), _("Guideline"), _("Decision"))
+    return csv_file("decisions", header, rows)
 
 
 @blueprint.post("/lead/follow-ups/<int:number>")

@@ -16,7 +16,7 @@ from leaderboard.points import WHY
 from leaderboard.tables import Person, Team
 from leaderboard.web import access, config, db, now, row_number
 from leaderboard.web.charts import column_chart
-from leaderboard.web.export import csv_file
+from leaderboard.web.export import MOST_ROWS, csv_file
 from leaderboard.web.pages import KIND_NAMES, iso
 from leaderboard.weeks import Week, periods
 
@@ -129,6 +129,28 @@ def points_csv(handle: str) -> ResponseReturnValue:
         for entry in entries
     ]  # fmt: skip
     return csv_file(f"points-{found.handle}", header, rows)
+
+
+@blueprint.get("/people/thanks.csv")
+def thanks_csv() -> ResponseReturnValue:
+    """What customers said to ?person= or to everybody whose thanks one may read, the newest first."""
+    viewer = access.me()
+    with db().reading() as session:
+        found = people.find(session, request.args["person"]) if "person" in request.args else None
+        if "person" in request.args and found is None:
+            abort(404)
+        said = thanks.said(session, viewer, person_id=found.id if found else None, limit=MOST_ROWS)
+    header = (
+        _("When"), _("Person"), _("Words"), _("Guideline"), _("Source"), _("Customer"), _("Link"),
+    )  # fmt: skip
+    rows = [
+        (
+            iso(one.said_at), one.person.name, one.text, one.guideline,
+            source_name(one.source), one.customer, one.url,
+        )
+        for one in said
+    ]  # fmt: skip
+    return csv_file("thanks", header, rows)
 
 
 def points_of(session: Session, viewer: Person, person: Person, moment: datetime) -> dict[str, Any]:

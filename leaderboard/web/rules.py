@@ -18,7 +18,9 @@ from leaderboard.plugin import Invalid
 from leaderboard.points import FairPlay, Points, Rules
 from leaderboard.web import config, db, now
 from leaderboard.web.access import admin_only, me
+from leaderboard.web.export import csv_file
 from leaderboard.web.forms import Form, stripped
+from leaderboard.web.pages import iso
 
 blueprint = Blueprint("rules", __name__)
 
@@ -150,6 +152,30 @@ def rules() -> ResponseReturnValue:
         holding=holding,
         begins=begins,
     ), 422 if form.errors else 200
+
+
+@blueprint.get("/admin/rules.csv")
+@admin_only
+def rules_csv() -> ResponseReturnValue:
+    """Every number of every version, one a line, by the names that the config file has."""
+    with db().reading() as session:
+        known = ledger.versions(session)
+        authors = people.by_id(session, [row.created_by for row in known if row.created_by is not None])
+    first = from_config()
+    versions: list[tuple[Any, ...]] = [
+        (row.version, row.from_week, row.points, row.fair_play, iso(row.created_at), row.created_by, row.note)
+        for row in known
+    ] or [(first.version, "", first.points.model_dump(), first.fair_play.model_dump(), None, None, None)]
+    rows = [
+        (version, week, section, name, value, at, authors[by].name if by in authors else None, note)
+        for version, week, points, fair_play, at, by, note in versions
+        for section, numbers in (("points", points), ("fair_play", fair_play))
+        for name, value in numbers.items()
+    ]
+    header = (
+        _("Version"), _("From"), _("Section"), _("Setting"), _("Number"), _("Changed"), _("By"), _("Why"),
+    )  # fmt: skip
+    return csv_file("rules", header, rows)
 
 
 def _change(form: Any) -> int:

@@ -18,11 +18,14 @@ from leaderboard.tables import ClosedWeek, Person, Team
 from leaderboard.web import config, db, now
 from leaderboard.web.access import lead_only, leads, limited, me, require_lead
 from leaderboard.web.export import csv_file
+from leaderboard.web.pages import iso
 from leaderboard.weeks import Week
 
 blueprint = Blueprint("weeks", __name__)
 
 PER_PAGE = 12
+MOST_WEEKS = 520
+"""Of the file: ten years."""
 
 
 # ---------------------------------------------------------------- for everybody
@@ -39,6 +42,24 @@ def index() -> ResponseReturnValue:
     return render_template(
         "weeks.html", weeks=found[:PER_PAGE], running=running, next_url=more, category_names=category_names()
     )
+
+
+@blueprint.get("/weeks.csv")
+def index_csv() -> ResponseReturnValue:
+    """Who was celebrated in every closed week; a week without a winner has a line as well."""
+    with db().reading() as session:
+        found = recognition.recent(session, me(), limit=MOST_WEEKS)
+    names = category_names()
+    rows: list[tuple[str | None, ...]] = []
+    for asked, parts in found:
+        for part in parts:
+            at = part.closed.announced_at if part.closed else None
+            line = (str(asked), part.team.name, iso(at) if at else None)
+            rows += [(*line, names[one.category], one.person.name, one.words) for one in part.winners] or [
+                (*line, None, None, None)
+            ]
+    header = (_("Week"), _("Team"), _("Announced"), _("Category"), _("Winner"), _("Words"))
+    return csv_file("weeks", header, rows)
 
 
 @blueprint.get("/weeks/<week>")
@@ -71,13 +92,16 @@ def week(week: str) -> ResponseReturnValue:
 
 @blueprint.get("/weeks/<week>.csv")
 def week_csv(week: str) -> ResponseReturnValue:
-    """The frozen standings of a team's week as a file, named as this viewer sees people."""
+    """The frozen standings of a team's week (without ?team= the company's) as a file, named as this viewer sees people."""
     asked = _week(week)
     with db().reading() as session:
-        team = _team(session, request.args.get("team", ""))
-        lines = recognition.standings_of(session, team, asked, me())
+        if "team" in request.args:
+            team = _team(session, request.args["team"])
+            name, lines = team.slug, recognition.standings_of(session, team, asked, me())
+        else:
+            name, lines = "company", recognition.page_of_company(session, asked, me(), now())[1]
     rows = [(line.rank, line.person.name, line.points) for line in lines]
-    return csv_file(f"{team.slug}-{asked}", (_("Rank"), _("Name"), _("Points")), rows)
+    return csv_file(f"{name}-{asked}", (_("Rank"), _("Name"), _("Points")), rows)
 
 
 # ---------------------------------------------------------------- for leads

@@ -129,6 +129,20 @@ def test_a_team_without_a_board_shows_none_on_its_week(
 def test_the_board_of_a_week_is_a_file(closed: int, client_of: ClientOf) -> None:
     answer = client_of("ana").get("/weeks/2026-W47.csv?team=care")
     assert answer.text.splitlines()[1:] == ["1,Ana,18", "2,Ben,10"]
+    assert client_of("dan").get("/weeks/2026-W47.csv").text.splitlines()[1:] == ["1,Ana,18", "2,Ben,10"]
+
+
+def test_who_was_celebrated_is_a_file_that_keeps_winners_for_the_announcement(
+    closed: int, client_of: ClientOf
+) -> None:
+    def file() -> list[str]:
+        return client_of("ana").get("/weeks.csv").text.splitlines()[1:]
+
+    assert file() == ["2026-W47,Care,,,,"]
+    client_of("lea").submit(DESK, {"action": "announce"})
+    (line,) = file()
+    assert line.startswith("2026-W47,Care,2026-11-23T08:00:00Z,")
+    assert ",Ana," in line
 
 
 @pytest.mark.parametrize(
