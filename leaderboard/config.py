@@ -96,6 +96,8 @@ class OIDC(Section):
     client_secret: SecretStr
     create_people: bool = False
     """Create a person on first sign-in; otherwise only people who are known sign in."""
+    hosts: tuple[str, ...] = ()
+    """Hosts inside your own network, besides the issuer's, that the provider sends us to for keys and tokens."""
 
 
 class SignIn(Section):
@@ -211,13 +213,18 @@ def parse_clock(text: str) -> time:
     return time.fromisoformat(text)
 
 
+def place(path: Path | str | None = None) -> Path:
+    """The config file that is meant: the one given, else $LEADERBOARD_CONFIG, else leaderboard.toml in this folder."""
+    return Path(path or os.environ.get("LEADERBOARD_CONFIG") or "leaderboard.toml")
+
+
 def load(path: Path | str | None = None, **overrides: Any) -> Config:
     """Read the config file ($LEADERBOARD_CONFIG or leaderboard.toml by default); ConfigError says what to mend, and where.
 
     `overrides` are whole sections by name that win over the file, for the demo and tests.
     """
     given = path or os.environ.get("LEADERBOARD_CONFIG")
-    file = Path(given or "leaderboard.toml")
+    file = place(path)
     text = ""
     if file.exists():
         try:

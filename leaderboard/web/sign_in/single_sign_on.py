@@ -1,17 +1,23 @@
 """Single sign-on with an OpenID Connect provider, where `[sign_in.oidc]` names one."""
 
 import logging
+from functools import partial
 from typing import Any, cast
+from urllib.parse import urlsplit
 
+import httpx
+import requests
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.flask_client import OAuth
+from authlib.integrations.requests_client import OAuth2Session
 from flask import Blueprint, Flask, abort, current_app, flash, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_security import login_user
 from requests import RequestException
+from requests.adapters import BaseAdapter
 
-from leaderboard import people
+from leaderboard import outgoing, people
 from leaderboard.config import OIDC, Config
 from leaderboard.plugin import Invalid
 from leaderboard.web import config, db, now
@@ -22,6 +28,8 @@ pages = Blueprint("single_sign_on", __name__)
 
 TIMEOUT = 10
 """Seconds to wait for the provider."""
+MOST = 1024 * 1024
+"""Bytes of one of its answers."""
 
 
 def install(app: Flask, settings: Config) -> None:
@@ -35,14 +43,60 @@ def install(app: Flask, settings: Config) -> None:
         client_id=oidc.client_id,
         client_secret=oidc.client_secret.get_secret_value(),
         server_metadata_url=f"{oidc.issuer.rstrip('/')}/.well-known/openid-configuration",
-        client_kwargs={
-            "scope": "openid email profile",
-            "code_challenge_method": "S256",
-            "default_timeout": TIMEOUT,
-        },
+        client_kwargs={"scope": "openid email profile", "code_challenge_method": "S256"},
     )
+    issuer = urlsplit(oidc.issuer).hostname or ""
+    oauth.oidc.client_cls = partial(_asking, Guarded({issuer, *oidc.hosts}))
     app.extensions["oidc"] = oauth.oidc
     app.register_blueprint(pages)
+
+
+class Guarded(BaseAdapter):
+    """The road of authlib's calls: to any public host and, inside the own network, to those that the config names.
+
+    Where to fetch keys and tokens is the provider's word, not the operator's.
+    """
+
+    def __init__(self, inside: set[str]) -> None:
+        super().__init__()
+        self._inside = inside
+
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        response = requests.Response()
+        try:
+            with (
+                outgoing.client(None, self._inside, TIMEOUT) as http,
+                http.stream(
+                    request.method or "",
+                    request.url or "",
+                    headers=cast("dict[str, str]", dict(request.headers)),
+                    content=cast("bytes | None", request.body),
+                ) as answer,
+            ):
+                body = b""
+                for chunk in answer.iter_bytes():
+                    body += chunk
+                    if len(body) > MOST:
+                        raise requests.ConnectionError("the provider's answer is too long")
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            log.warning("single sign-on: %s", error)
+            raise requests.ConnectionError(type(error).__name__) from error
+        response.status_code, response._content = answer.status_code, body
+        response.headers.update(answer.headers)
+        response.url, response.request = request.url or "", request
+        return response
+
+    def close(self) -> None:
+        """It holds nothing open."""
+
+
+def _asking(road: Guarded, **settings: Any) -> OAuth2Session:
+    """What authlib asks the provider with: no redirect is followed, nothing of the environment is used."""
+    session = OAuth2Session(**settings)
+    session.trust_env, session.max_redirects = False, 0
+    session.mount("https://", road)
+    session.mount("http://", road)
+    return session
 
 
 @pages.get("/sign-in/single")
