@@ -36,7 +36,7 @@ def browser(folder: Path, name: str, *, starts: bool) -> Path:
 
 def test_it_can_be_started_and_teaches_its_commands() -> None:
     shown = subprocess.run([ROOT / "dev"], capture_output=True, text=True, check=True).stdout
-    for command in ("setup", "demo", "test", "check", "bench"):
+    for command in ("setup", "demo", "test", "check", "soak", "bench"):
         assert f"./dev {command}" in shown
 
 
