@@ -14,6 +14,7 @@ import structlog
 
 from leaderboard import jobs, weeks
 from leaderboard.app import create_app
+from leaderboard.check import unfit
 from leaderboard.config import Config, ConfigError, load
 from leaderboard.database import Database
 
@@ -32,7 +33,8 @@ def serve(config: Config, file: Path | None, *, jobs: bool) -> None:
     from granian.constants import Interfaces
     from granian.server import Server
 
-    check_fit(config)
+    if fault := unfit(config):
+        raise ConfigError(fault)
     check_address(config)
     if file is not None:
         os.environ["LEADERBOARD_CONFIG"] = str(file)
@@ -61,16 +63,6 @@ def serve(config: Config, file: Path | None, *, jobs: bool) -> None:
                 clock.wait(15)
             except subprocess.TimeoutExpired:
                 clock.kill()
-
-
-def check_fit(config: Config) -> None:
-    """Refuse to serve with a secret that others can guess."""
-    secret = config.server.secret_key.get_secret_value()
-    if len(secret) < 32 or secret.strip("changemsrt ") == "":
-        raise ConfigError(
-            "[server] secret_key needs at least 32 characters that nobody knows; make one with: "
-            'python3 -c "import secrets; print(secrets.token_urlsafe(48))"'
-        )
 
 
 def check_address(config: Config) -> None:

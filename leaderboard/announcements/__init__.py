@@ -43,6 +43,7 @@ __all__ = [
     "of_week",
     "plain",
     "queue",
+    "reach",
     "remove_channel",
     "send",
     "send_again",
@@ -56,6 +57,12 @@ LEASE = timedelta(minutes=20)
 """Longer than the longest send (seven answers of an SMTP server at 120 s each): a lease that ran out has lost its sender."""
 WAITS = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 180, 360, 720, 1440))
 """How long to wait after each try that failed; after the last one the row is *failed* until a person sends it again."""
+WHY_NOT = {
+    "unknown": "it is not the address of a service that we know",
+    "forbidden": "the service is not on the list of [announce] schemas",
+    "inside": "the address is inside the own network; only [announce] hosts may be",
+}
+"""What the courier found out about an address, in words for an operator."""
 AT_ONCE = 8
 """Channels that one step sends to side by side, so that a hanging one delays no other."""
 CHANNELS_PER_TEAM = 10
@@ -346,6 +353,14 @@ def send(config: Config, kind: str, target: str, subject: str, text: str) -> Non
     outcome = _ask_courier(config, parcel, most)
     if outcome["outcome"] != "sent":
         raise NotSent(outcome["error"], lasting=outcome["lasting"], unsure=outcome["outcome"] == "unsure")
+
+
+def reach(config: Config, url: str) -> str:
+    """Whether a chat service's address is allowed and its host answers; no message is sent. Raises NotSent."""
+    outcome = _ask_courier(config, {"url": url, "reach": True}, 2 * config.announce.timeout + 15)
+    if outcome["outcome"] != "sent":
+        raise NotSent(WHY_NOT.get(outcome["error"], outcome["error"]))
+    return f"{outcome['host']} answers"
 
 
 def _ask_courier(config: Config, parcel: dict[str, Any], most: int) -> Any:

@@ -126,6 +126,8 @@ def deliver(parcel: dict[str, Any]) -> dict[str, Any]:
     watch = Watch(parcel["hosts"], parcel["timeout"])
     watch.stand()
     sender, problem = look(parcel["url"], parcel["schemas"], parcel["hosts"])
+    if "reach" in parcel and not problem:
+        return reach(sender, watch)
     if problem or "text" not in parcel:
         return {"outcome": "failed", "error": problem, "lasting": True}
     sender.overflow_mode = (
@@ -135,6 +137,32 @@ def deliver(parcel: dict[str, Any]) -> dict[str, Any]:
         body=parcel["text"], title=parcel["subject"], body_format=NotifyFormat.TEXT, notify_type="info"
     )
     return watch.outcome(bool(sent))
+
+
+def reach(sender: Any, watch: Watch) -> dict[str, Any]:
+    """Ask for the front door of the host that a message would go to; the message itself is stopped here, before it leaves."""
+    import requests
+    from apprise import Apprise
+
+    asked: list[str] = []
+
+    def stop(session: Any, method: str, url: str, *_: Any, **__: Any) -> Any:
+        asked.append(url)
+        raise requests.ConnectTimeout("only looking where it would go")
+
+    careful, requests.Session.request = requests.Session.request, stop  # type: ignore[assignment, method-assign]
+    try:
+        Apprise(services=[sender]).notify(body="-")
+    finally:
+        requests.Session.request = careful  # type: ignore[method-assign]
+    if not asked:
+        return _failed("it does not say where a message would go", True)
+    there = urlsplit(asked[0])
+    try:
+        requests.head(f"{there.scheme}://{there.netloc.rpartition('@')[2]}/", timeout=watch.timeout)
+    except (requests.RequestException, Inside):
+        return _failed("inside" if watch.refused else "the service could not be reached", False)
+    return {"outcome": "sent", "error": None, "lasting": False, "host": there.hostname}
 
 
 def _is_address(host: str) -> bool:

@@ -69,6 +69,16 @@ def send_mail(config: Config, to: str | Sequence[str], subject: str, text: str) 
         raise NotSent(f"the mail server refused {len(refused)} of the addresses", lasting=True, unsure=True)
 
 
+def reach(config: Config) -> None:
+    """Connect and sign in as for a message, and send none. Raises NotSent."""
+    try:
+        _connect(config.mail).close()
+    except smtplib.SMTPResponseException as error:
+        raise NotSent(f"the mail server answered {error.smtp_code}") from error
+    except (OSError, smtplib.SMTPException) as error:
+        raise NotSent(_no_answer(error)) from error
+
+
 def clean_subject(text: str) -> str:
     """One line without controls or hidden line breaks, at most 150 characters.
 

@@ -6,15 +6,17 @@ A plugin is its settings plus a few verbs. It only translates: no database, no p
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
-import httpx
 from pydantic import BaseModel, ConfigDict
 
 from leaderboard.plugin.asking import Answer, fetch_json, walk
 from leaderboard.plugin.errors import Invalid, Refused, TryLater
 from leaderboard.plugin.reading import decode_json, id_of, list_of, object_of, parse_time, text_of
 from leaderboard.plugin.signing import Secret, hmac_matches, hmac_of, refuse_stale, short_hash
+
+if TYPE_CHECKING:
+    import httpx  # takes longer to load than all the rest of a config
 
 __all__ = [
     "KINDS",
@@ -204,7 +206,7 @@ class Plugin(BaseModel):
         """The base address for pull() and accounts(), or None when this source is not pulled."""
         return None
 
-    def pull(self, http: httpx.Client, since: str | None) -> Iterator[Page]:
+    def pull(self, http: "httpx.Client", since: str | None) -> Iterator[Page]:
         """The facts since a cursor (None: from the beginning the plugin chooses), a page at a time.
 
         `http` has no base address and no credentials; ask with `fetch_json`, which knows waiting, redirects and broken
@@ -212,7 +214,7 @@ class Plugin(BaseModel):
         """
         return iter(())
 
-    def accounts(self, http: httpx.Client) -> Iterator[Account]:
+    def accounts(self, http: "httpx.Client") -> Iterator[Account]:
         """The tool's agents."""
         return iter(())
 

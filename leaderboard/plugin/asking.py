@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from leaderboard.plugin.errors import Invalid, TryLater
 from leaderboard.plugin.reading import decode_json
+
+if TYPE_CHECKING:
+    import httpx  # loaded where it is used: it takes longer to load than all the rest of a config
 
 MAX_ANSWER = 16 * 1024 * 1024
 MAX_WAIT = 3600
@@ -32,13 +33,15 @@ class Answer:
             return None
 
 
-def fetch_json(http: httpx.Client, url: str, *, method: str = "GET", **request: Any) -> Answer:
+def fetch_json(http: "httpx.Client", url: str, *, method: str = "GET", **request: Any) -> Answer:
     """Ask a tool's API for JSON, at most 16 MB of it. `request` is what httpx takes: params, headers, auth, data.
 
     Raises TryLater when the tool wants us to wait (429, 5xx, no connection; its Retry-After is kept between 1 s and 1 h) and
     Invalid, saying what to mend, for everything that waiting will not cure. A redirect is never followed: it would carry the
     credentials to another address.
     """
+    import httpx
+
     host = httpx.URL(url).host
     try:
         with http.stream(method, url, follow_redirects=False, **request) as response:
@@ -68,7 +71,7 @@ def fetch_json(http: httpx.Client, url: str, *, method: str = "GET", **request: 
     return Answer(decode_json(bytes(body), max_nodes=1_000_000), headers)
 
 
-def _refuse_status(response: httpx.Response, host: str) -> None:
+def _refuse_status(response: "httpx.Response", host: str) -> None:
     """Turn every status but 200 into TryLater or Invalid."""
     status = response.status_code
     if status == 200:
@@ -107,6 +110,8 @@ def walk(
     Raises Invalid when the next address leaves the first one's host (the credentials must not), when it comes a second time,
     and after `most` pages: a list that never ends.
     """
+    import httpx
+
     home, seen, url = httpx.URL(first), set[str](), first
     while True:
         seen.add(url)
