@@ -491,7 +491,7 @@ def test_delimiters_marks_and_line_ends_do_not_matter(
         (b"name," * 1_000_000, "larger than"),
         (b"name," * 10_000, "columns"),
         (b"name,email,team,role,role\n", "twice"),
-        (b"name,email,team\n", "no column role"),
+        (b"name,email,team\n", "missing: role"),
         (b"name,email,team,role,points\n", "'points'"),
         (b"PK\x03\x04xlsx", "spreadsheet"),
         (b"name,email,team,role\nZoe,zoe@example.com,Care\n", "3 cells instead of 4"),

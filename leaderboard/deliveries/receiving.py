@@ -2,20 +2,24 @@
 
 import logging
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
+from flask_babel import gettext as _
 from sqlalchemy import insert, select, update
 from sqlmodel import Session
 
 from leaderboard import promises, thanks
 from leaderboard.config import Config
-from leaderboard.database import Database
+from leaderboard.database import Database, Unavailable
 from leaderboard.database import insert as upsert
+from leaderboard.deliveries.bounds import Aside, Hanging
 from leaderboard.ledger import Posted, post
 from leaderboard.plugin import Delivery, Event, Invalid, Plugin
 from leaderboard.tables import Delivery as DeliveryRow
@@ -30,6 +34,8 @@ MOST_EVENTS = 1_000
 """What one delivery may bring; a tool's batch is a hundred at most."""
 BACK_OFF = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 240, 720, 1440))
 """How long after each failure the clock tries again; after the last one a person decides."""
+TRANSLATES_FOR = 20.0
+"""Seconds that the clock, or a person who waits for a page, gives a plugin for one delivery; it needs less than a thousandth."""
 NOT_KEPT = ("authorization", "cookie", "proxy-authorization", "x-forwarded-for", "x-real-ip", "forwarded")
 
 
@@ -60,10 +66,30 @@ def translate(plugin: Plugin, delivery: Delivery) -> tuple[list[Event], str | No
     return events, None
 
 
-def receive(db: Database, config: Config, source: str, delivery: Delivery) -> Receipt:
-    """Take in a delivery that `verify` let through. Raises Unavailable when the database cannot keep it."""
+def translate_patiently(
+    plugin: Plugin, delivery: Delivery, aside: Aside = Aside()
+) -> tuple[list[Event], str | None]:
+    """The same, from a plugin that may hang: then there are no events, and that is the reason."""
+    try:
+        return aside.run(id(plugin), lambda: translate(plugin, delivery), TRANSLATES_FOR)
+    except Hanging as error:
+        return [], f"the plugin hangs: {error}"
+
+
+def receive(
+    db: Database,
+    config: Config,
+    source: str,
+    delivery: Delivery,
+    lane: AbstractContextManager[None] = nullcontext(),
+) -> Receipt:
+    """Take in a delivery that `verify` let through. Raises Unavailable when the database cannot keep it.
+
+    The plugin works inside `lane`, the database outside of it.
+    """
     plugin = config.plugins[source]
-    events, reason = translate(plugin, delivery)
+    with lane:
+        events, reason = translate(plugin, delivery)
     values = {
         "source": source,
         "received_at": delivery.received_at,
@@ -72,7 +98,7 @@ def receive(db: Database, config: Config, source: str, delivery: Delivery) -> Re
         "url": _blanked(plugin, delivery.url),
     }
 
-    def work(session: Session) -> Receipt:
+    def settle(session: Session, events: list[Event], reason: str | None) -> Receipt:
         id_ = (
             session.connection()
             .execute(insert(rows).values({**values, "state": "pending"}).returning(rows.c.id))
@@ -80,12 +106,29 @@ def receive(db: Database, config: Config, source: str, delivery: Delivery) -> Re
         )
         return _settle(session, id_, source, events, reason, delivery.received_at, attempts=1)
 
-    receipt = db.write(work)
+    receipt = _write(db, settle, events, reason)
     log.info(
         "delivery",
         extra={"source": source, "delivery": receipt.id, "state": receipt.state, "events": receipt.new},
     )
     return receipt
+
+
+def _write(
+    db: Database,
+    settle: Callable[[Session, list[Event], str | None], Receipt],
+    events: list[Event],
+    reason: str | None,
+) -> Receipt:
+    """Settle a delivery in one unit of work; facts that cannot be posted, whyever, make a failed one that stops no other."""
+    try:
+        return db.write(partial(settle, events=events, reason=reason))
+    except Unavailable:
+        raise
+    except Exception:
+        log.exception("facts not posted")
+        reason = "its facts could not be posted:\n" + traceback.format_exc(limit=-4)[-4000:]
+    return db.write(partial(settle, events=[], reason=reason))
 
 
 def _settle(
@@ -144,14 +187,16 @@ def replay(db: Database, config: Config, delivery_id: int, now: datetime) -> Rec
     if row is None:
         raise LookupError(f"there is no delivery {delivery_id}")
     if row.source not in config.plugins:
-        raise Invalid(f"the source {row.source!r} is not in the config any more")
+        raise Invalid(_("The source %(name)s is not in the config any more.", name=row.source))
     if row.body is None:
-        raise Invalid("the content of this delivery was deleted after its retention time")
+        raise Invalid(_("The content of this delivery was deleted after its retention time."))
     stored = Delivery(bytes(row.body), row.headers, row.received_at, url=row.url)
-    events, reason = translate(config.plugins[row.source], stored)
-    return db.write(
-        lambda session: _settle(session, row.id, row.source, events, reason, now, row.attempts + 1)
-    )
+    events, reason = translate_patiently(config.plugins[row.source], stored)
+
+    def settle(session: Session, events: list[Event], reason: str | None) -> Receipt:
+        return _settle(session, row.id, row.source, events, reason, now, row.attempts + 1)
+
+    return _write(db, settle, events, reason)
 
 
 def work_through(db: Database, config: Config, clock: Clock, most: int = 100) -> int:

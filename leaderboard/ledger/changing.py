@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from flask_babel import gettext as _
 from sqlmodel import Session, col, select
 
 from leaderboard.database import lock_names
@@ -46,7 +47,7 @@ def change_rules(
         points.model_dump(),
         fair_play.model_dump(),
     ):
-        raise Invalid("These are the numbers that hold already. Change at least one.")
+        raise Invalid(_("These are the numbers that hold already. Change at least one."))
     if not known:
         record_rules(session, before.points, before.fair_play, now, note="from the config file")
     return record_rules(session, points, fair_play, now, str(next_week(session, now)), by, note)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from flask_babel import gettext as _
 from sqlalchemy import and_, func, insert, or_, select, text, update
 from sqlmodel import Session
 
@@ -98,7 +99,7 @@ def link(session: Session, identity_id: int, person_id: int, now: datetime, by: 
     """Say that an account is a person; what waited for it is credited now. Returns how many credits that were."""
     row = session.get_one(Identity, identity_id)
     if row.person_id is not None and row.person_id != person_id:
-        raise Invalid("this account is linked to somebody else already")
+        raise Invalid(_("This account is linked to somebody else already."))
     whose = session.get_one(Person, person_id)
     _lock_teams(session, {whose.team_id})
     row.person_id, row.linked_at, row.linked_by = person_id, now, by
@@ -324,7 +325,7 @@ def _credit(
     for agent in dict.fromkeys(item.agents):
         known = accounts.get(agent)
         if known is None:  # our own event about somebody who does not exist
-            raise Invalid("there is no such person", "agents")
+            raise Invalid(_("There is no such person."), "agents")
         share = Share(0, 0, "staff_customer") if from_staff else shares.get(agent)
         values: dict[str, Any] = {
             "event_id": event_id,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from flask_babel import gettext as _
 from sqlalchemy import ColumnElement, and_, exists, func, or_
 from sqlmodel import Session, col, select
 
@@ -184,5 +185,5 @@ def _cursor(nomination: Nomination) -> str:
 def _read_cursor(text: str) -> tuple[int, datetime, int]:
     match = re.fullmatch(r"([0-9]{1,9})\.([0-9]{1,17})\.([0-9]{1,9})", text)
     if not match:
-        raise Invalid("that is not a place on the wall; open it from the beginning", "after")
+        raise Invalid(_("That is not a place on the wall; open it from the beginning."), "after")
     return int(match[1]), EPOCH + timedelta(microseconds=int(match[2])), int(match[3])

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
+from flask_babel import gettext as _
 from sqlmodel import Session, select
 
 from leaderboard.people.names import clean_name, normal_email
@@ -86,30 +87,34 @@ def import_csv(
 
 def _decoded(content: bytes | str) -> str:
     if len(content) > MAX_BYTES:
-        raise Invalid(f"The file is larger than {MAX_BYTES // 1024 // 1024} MB.")
+        raise Invalid(_("The file is larger than %(most)s MB.", most=MAX_BYTES // 1024 // 1024))
     if isinstance(content, str):
         return content
     if content.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         raise Invalid(
-            "This is a spreadsheet or a zip file. Save the sheet as “CSV UTF-8” and take that file."
+            _("This is a spreadsheet or a zip file. Save the sheet as “CSV UTF-8” and take that file.")
         )
     if content.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in content:
-        raise Invalid("The file is not UTF-8 text (it looks like UTF-16 or binary). Save it as “CSV UTF-8”.")
+        raise Invalid(
+            _("The file is not UTF-8 text (it looks like UTF-16 or binary). Save it as “CSV UTF-8”.")
+        )
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        raise Invalid(f"Line {line} is not UTF-8 text. Save the file as “CSV UTF-8”.") from None
+        raise Invalid(
+            _("Line %(line)s is not UTF-8 text. Save the file as “CSV UTF-8”.", line=line)
+        ) from None
 
 
 def _read(text: str, report: Report) -> list[Row]:
     text = text.removeprefix("\ufeff")
     if not text.strip():
-        raise Invalid("The file is empty.")
-    header, _, _ = text.lstrip("\r\n").partition("\n")
+        raise Invalid(_("The file is empty."))
+    header = text.lstrip("\r\n").partition("\n")[0]
     delimiter = max(",;\t", key=header.count)
     if "\0" in text:
-        raise Invalid("The file has NUL characters. Save it as “CSV UTF-8”.")
+        raise Invalid(_("The file has NUL characters. Save it as “CSV UTF-8”."))
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     rows: list[Row] = []
     columns: list[str] | None = None
@@ -123,32 +128,47 @@ def _read(text: str, report: Report) -> list[Row]:
             if columns is None:
                 columns = _columns(cells)
             elif len(cells) != len(columns):
-                report.errors.append((here, f"has {len(cells)} cells instead of {len(columns)}"))
+                problem = _(
+                    "has %(cells)s cells instead of %(columns)s", cells=len(cells), columns=len(columns)
+                )
+                report.errors.append((here, problem))
             elif row := _row(dict(zip(columns, cells, strict=True)), here, lines, report):
                 rows.append(row)
             if len(rows) > MAX_ROWS:
-                raise Invalid(f"The file has more than {MAX_ROWS} people.")
+                raise Invalid(_("The file has more than %(most)s people.", most=MAX_ROWS))
     except csv.Error as error:
-        report.errors.append((line, f"cannot be read: {error} (a quotation mark that is not closed?)"))
+        problem = _("cannot be read: %(problem)s (a quotation mark that is not closed?)", problem=error)
+        report.errors.append((line, problem))
     if columns is not None and not rows and not report.errors:
-        raise Invalid("The file has a header and nobody below it.")
+        raise Invalid(_("The file has a header and nobody below it."))
     return rows
 
 
 def _columns(cells: list[str]) -> list[str]:
     if len(cells) > 50:
-        raise Invalid(f"The first line has {len(cells)} columns; it names {', '.join(NEEDED + OPTIONAL)}.")
+        raise Invalid(
+            _(
+                "The first line has %(count)s columns; it names %(names)s.",
+                count=len(cells),
+                names=", ".join(NEEDED + OPTIONAL),
+            )
+        )
     names = [cell.strip().lower() for cell in cells]
     for name in names:
         if name not in NEEDED + OPTIONAL:
             raise Invalid(
-                f"The first line names the columns {', '.join(NEEDED)} and, if you like, {', '.join(OPTIONAL)}, "
-                f"separated by commas, semicolons or tabs; {name[:40]!r} is none of them."
+                _(
+                    "The first line names the columns %(needed)s and, if you like, %(optional)s, "
+                    "separated by commas, semicolons or tabs; %(name)s is none of them.",
+                    needed=", ".join(NEEDED),
+                    optional=", ".join(OPTIONAL),
+                    name=repr(name[:40]),
+                )
             )
         if names.count(name) > 1:
-            raise Invalid(f"The first line names the column {name} twice.")
+            raise Invalid(_("The first line names the column %(name)s twice.", name=name))
     if missing := [name for name in NEEDED if name not in names]:
-        raise Invalid(f"The first line has no column {' and no column '.join(missing)}.")
+        raise Invalid(_("In the first line these columns are missing: %(names)s.", names=", ".join(missing)))
     return names
 
 
@@ -160,7 +180,7 @@ def _row(cells: dict[str, str], line: int, lines: dict[str, int], report: Report
         if FORMULA.match(text):
             text = text[1:]
         if len(text) > MAX_CELL:
-            problems.append(f"{name} is longer than {MAX_CELL} characters")
+            problems.append(_("%(name)s is longer than %(most)s characters", name=name, most=MAX_CELL))
             return ""
         return text
 
@@ -170,7 +190,9 @@ def _row(cells: dict[str, str], line: int, lines: dict[str, int], report: Report
         team = clean_name(checked("team"), "team")
         role = checked("role").lower()
         if role not in ROLES:
-            raise Invalid(f"role is {role[:40]!r}; write one of {', '.join(ROLES)}")
+            raise Invalid(
+                _("role is %(role)s; write one of %(roles)s", role=repr(role[:40]), roles=", ".join(ROLES))
+            )
         zone = checked("timezone")
         fields = PersonFields(
             name, email, role, zone_name(zone) if zone else None, _day(checked("joined_on"))
@@ -180,7 +202,9 @@ def _row(cells: dict[str, str], line: int, lines: dict[str, int], report: Report
         problems.append(f"{about}{error.message}")
     else:
         if email in lines:
-            problems.append(f"email: {email} stands in line {lines[email]} already")
+            problems.append(
+                _("email: %(email)s stands in line %(line)s already", email=email, line=lines[email])
+            )
         lines.setdefault(email, line)
         if not problems:
             return Row(line, team, fields)
@@ -192,11 +216,11 @@ def _day(text: str) -> date | None:
     if not text:
         return None
     if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
-        raise Invalid(f"{text[:40]!r} is not a day; write it as 2026-11-20", "joined_on")
+        raise Invalid(_("%(text)s is not a day; write it as 2026-11-20", text=repr(text[:40])), "joined_on")
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise Invalid(f"there is no day {text}", "joined_on") from None
+        raise Invalid(_("there is no day %(day)s", day=text), "joined_on") from None
 
 
 # --- writing ------------------------------------------------------------------------------------------------

@@ -3,6 +3,8 @@
 import re
 import unicodedata
 
+from flask_babel import gettext as _
+
 from leaderboard.plugin import Invalid
 
 MAX_NAME = 120
@@ -29,9 +31,9 @@ def clean_name(text: str, field: str = "name") -> str:
     )
     name = " ".join(kept.split())
     if not any(unicodedata.category(sign)[0] in "LNPS" for sign in name):
-        raise Invalid("Write a name that can be seen.", field)
+        raise Invalid(_("Write a name that can be seen."), field)
     if len(name) > MAX_NAME:
-        raise Invalid(f"A name has at most {MAX_NAME} characters.", field)
+        raise Invalid(_("A name has at most %(most)s characters.", most=MAX_NAME), field)
     return name
 
 
@@ -45,9 +47,9 @@ def normal_email(text: str, field: str = "email") -> str:
     match = ADDRESS.fullmatch(address)
     seen = all(unicodedata.category(sign)[0] in "LMNPS" for sign in address)
     if not (match and seen and len(address) <= MAX_EMAIL and ".." not in address):
-        raise Invalid("Write an e-mail address, as ana@example.com.", field)
+        raise Invalid(_("Write an e-mail address, as ana@example.com."), field)
     if not all(LABEL.fullmatch(label) for label in match["host"].split(".")):
-        raise Invalid("Write an e-mail address, as ana@example.com.", field)
+        raise Invalid(_("Write an e-mail address, as ana@example.com."), field)
     return address
 
 

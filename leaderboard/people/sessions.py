@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 from argon2 import PasswordHasher
+from flask_babel import gettext as _
 from sqlalchemy import delete, or_, update
 from sqlalchemy.orm import lazyload, selectinload
 from sqlmodel import Session, col, select
@@ -86,13 +87,13 @@ def token_create(
 ) -> str:
     """A new API token, told once; only its hash is kept. `days` None never expires. Raises Invalid."""
     if not scopes or any(scope not in SCOPES for scope in scopes):
-        raise Invalid(f"A token's scopes are some of {', '.join(SCOPES)}.", "scopes")
+        raise Invalid(_("A token's scopes are some of %(scopes)s.", scopes=", ".join(SCOPES)), "scopes")
     if "admin" in scopes and person.role != "admin":
-        raise Invalid("Only an admin can have a token with the scope admin.", "scopes")
+        raise Invalid(_("Only an admin can have a token with the scope admin."), "scopes")
     if days is not None and not 1 <= days <= 3650:
-        raise Invalid("A token lasts between 1 and 3650 days.", "days")
+        raise Invalid(_("A token lasts between 1 and 3650 days."), "days")
     if not person.active:
-        raise Invalid(f"{person.name} is deactivated.", "person")
+        raise Invalid(_("%(name)s is deactivated.", name=person.name), "person")
     token = TOKEN_PREFIX + secrets.token_urlsafe(32)
     session.add(
         Token(

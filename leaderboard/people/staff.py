@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from flask_babel import gettext as _
 from sqlalchemy import delete, func
 from sqlmodel import Session, col, select
 
@@ -80,12 +81,12 @@ def change_team(session: Session, team: Team, fields: TeamFields, now: datetime)
 
 def _settle_team(team: Team, fields: TeamFields) -> None:
     if fields.accepts not in ACCEPTS:
-        raise Invalid("Choose whether a lead accepts stories first or they count at once.", "accepts")
+        raise Invalid(_("Choose whether a lead accepts stories first or they count at once."), "accepts")
     if fields.closes_at:
         try:
             parse_clock(fields.closes_at)
         except ValueError:
-            raise Invalid("Write the hour as 09:00.", "closes_at") from None
+            raise Invalid(_("Write the hour as 09:00."), "closes_at") from None
     team.accepts = fields.accepts
     team.board = fields.board
     team.autopilot = fields.autopilot
@@ -101,7 +102,9 @@ def _change_zone(team: Team, zone: str, now: datetime) -> None:
             team.next_timezone = team.next_timezone_from = None
         return
     if begun and str(present) == team.next_timezone_from:
-        raise Invalid("The zone changed this week already; it can change again from next Monday.", "timezone")
+        raise Invalid(
+            _("The zone changed this week already; it can change again from next Monday."), "timezone"
+        )
     if current:
         team.timezone = current
     team.next_timezone, team.next_timezone_from = zone, str(present + 1)
@@ -111,7 +114,7 @@ def _team_name(session: Session, text: str, team_id: int | None) -> str:
     name = clean_name(text)
     for other in session.exec(select(Team)):
         if other.id != team_id and other.name.casefold() == name.casefold():
-            raise Invalid(f"There is a team {other.name} already.", "name")
+            raise Invalid(_("There is a team %(name)s already.", name=other.name), "name")
     return name
 
 
@@ -123,7 +126,10 @@ def _free_slug(session: Session, name: str) -> str:
 def zone_name(text: str, field: str = "timezone") -> str:
     """Check the name of a zone; Invalid says how one is written."""
     if not is_zone(text):
-        raise Invalid(f"{text[:40]!r} is not a time zone; write an IANA name, as Europe/Berlin.", field)
+        raise Invalid(
+            _("%(text)s is not a time zone; write an IANA name, as Europe/Berlin.", text=repr(text[:40])),
+            field,
+        )
     return text
 
 
@@ -139,7 +145,7 @@ def set_leads(session: Session, team: Team, leads: list[Person]) -> None:
     after = {person.id for person in leads}
     for person in leads:
         if not person.active or person.bot:
-            raise Invalid(f"{person.name} is not active and cannot lead.", "leads")
+            raise Invalid(_("%(name)s is not active and cannot lead.", name=person.name), "leads")
     session.connection().execute(delete(TeamLead).where(col(TeamLead.team_id) == team.id))
     session.add_all(TeamLead(team_id=team.id or 0, person_id=person.id or 0) for person in leads)
     session.flush()
@@ -212,7 +218,7 @@ def change_person(session: Session, person: Person, team: Team, fields: PersonFi
 def give_role(session: Session, person: Person, role: str) -> None:
     """Make somebody a member, a lead (of the own team at least) or an admin. The last admin stays one. Raises Invalid."""
     if role not in ROLES:
-        raise Invalid(f"A role is one of {', '.join(ROLES)}.", "role")
+        raise Invalid(_("A role is one of %(roles)s.", roles=", ".join(ROLES)), "role")
     if person.role == "admin" and role != "admin":
         _keep_an_admin(session, person)
     if role == "member":
@@ -252,13 +258,13 @@ def _keep_an_admin(session: Session, person: Person) -> None:
         .where(Person.role == "admin", col(Person.active), Person.id != person.id)
     ).one()
     if not others:
-        raise Invalid("This is the last admin. Make somebody else an admin first.", "role")
+        raise Invalid(_("This is the last admin. Make somebody else an admin first."), "role")
 
 
 def _refuse_taken(session: Session, email: str, person_id: int | None) -> None:
     other = session.exec(select(Person).where(Person.email == email)).first()
     if other is not None and other.id != person_id:
-        raise Invalid(f"{other.name} has this address already.", "email")
+        raise Invalid(_("%(name)s has this address already.", name=other.name), "email")
 
 
 def _free_handle(session: Session, name: str, email: str, handles: set[str] | None) -> str:
@@ -301,18 +307,18 @@ class Settings:
 def change_settings(session: Session, person: Person, settings: Settings, now: datetime) -> None:
     """Keep what somebody decided about themselves. Raises Invalid."""
     if settings.visibility not in VISIBILITIES:
-        raise Invalid("Choose who may see you on boards.", "visibility")
+        raise Invalid(_("Choose who may see you on boards."), "visibility")
     alias = clean_name(settings.alias, "alias") if settings.alias and settings.alias.strip() else None
     if settings.visibility == "alias" and not alias:
-        raise Invalid("Write the alias that boards should show.", "alias")
+        raise Invalid(_("Write the alias that boards should show."), "alias")
     if alias and _is_somebody_else(session, person, alias):
-        raise Invalid("Somebody else has this name or alias. Choose another one.", "alias")
+        raise Invalid(_("Somebody else has this name or alias. Choose another one."), "alias")
     if settings.away_from and settings.away_until and settings.away_until < settings.away_from:
-        raise Invalid("The last day away is before the first.", "away_until")
+        raise Invalid(_("The last day away is before the first."), "away_until")
     if settings.away_until and not settings.away_from:
-        raise Invalid("Say from which day on you are away, too.", "away_from")
+        raise Invalid(_("Say from which day on you are away, too."), "away_from")
     if settings.theme not in (None, "light", "dark"):
-        raise Invalid("Choose light, dark or as your device.", "theme")
+        raise Invalid(_("Choose light, dark or as your device."), "theme")
     person.name = clean_name(settings.name)
     person.alias, person.visibility = alias, settings.visibility
     person.timezone = zone_name(settings.timezone) if settings.timezone else None
@@ -358,15 +364,15 @@ def person_of_claims(session: Session, claims: Claims, *, create: bool, zone: st
     if known is not None:
         return _active(known)
     if not claims.email or claims.email_verified is not True:
-        raise Invalid("Your sign-in service does not confirm your e-mail address. Ask your admin.")
+        raise Invalid(_("Your sign-in service does not confirm your e-mail address. Ask your admin."))
     email = normal_email(claims.email)
     person = session.exec(select(Person).where(Person.email == email)).first()
     if person is None:
         if not create:
-            raise Invalid("Nobody here has your address. Ask your admin to add you.")
+            raise Invalid(_("Nobody here has your address. Ask your admin to add you."))
         person = _create_newcomer(session, claims, email, zone, now)
     elif person.oidc_subject is not None:
-        raise Invalid("Your address belongs to another account of your sign-in service. Ask your admin.")
+        raise Invalid(_("Your address belongs to another account of your sign-in service. Ask your admin."))
     person.oidc_issuer, person.oidc_subject = claims.issuer, claims.subject
     session.add(person)
     session.flush()
@@ -375,7 +381,7 @@ def person_of_claims(session: Session, claims: Claims, *, create: bool, zone: st
 
 def _active(person: Person) -> Person:
     if not person.active or person.merged_into_id is not None or person.bot:
-        raise Invalid("Your account here is not active. Ask your admin.")
+        raise Invalid(_("Your account here is not active. Ask your admin."))
     return person
 
 

@@ -205,7 +205,7 @@ def link(identity: int) -> ResponseReturnValue:
     try:
         person, credited = db().write(work)
     except Invalid as error:
-        flash(_(error.message), "error")
+        flash(error.message, "error")
         return back
     flash(
         ngettext(
@@ -342,7 +342,7 @@ def replay(number: int) -> ResponseReturnValue:
     except LookupError:
         abort(404)
     except Invalid as error:
-        flash(_(error.message), "error")
+        flash(error.message, "error")
         return redirect(url_for(".delivery", number=number), 303)
     if receipt.state == "failed":
         flash(_("It still cannot be read; the reason is below."), "warning")

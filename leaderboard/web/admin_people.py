@@ -191,7 +191,7 @@ def deactivate(handle: str) -> ResponseReturnValue:
             person = _person(work, handle)
             people.deactivate(work, person, now())
     except Invalid as error:
-        flash(_(error.message), "error")
+        flash(error.message, "error")
     else:
         flash(_("%(name)s cannot sign in any more.", name=person.name), "success")
     return redirect(url_for(".edit", handle=handle), 303)
@@ -361,7 +361,7 @@ def change_leads(slug: str) -> ResponseReturnValue:
             others = [lead for lead in _leads(work, team) if lead.id != person.id]
             people.set_leads(work, team, others if request.form.get("do") == "remove" else [*others, person])
     except Invalid as error:
-        flash(_(error.message), "error")
+        flash(error.message, "error")
     else:
         flash(_("The leads are changed."), "success")
     return redirect(url_for(".edit_team", slug=slug), 303)

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from flask_babel import gettext as _
 from flask_wtf import FlaskForm
 from wtforms.fields.choices import SelectChoice
 
@@ -16,9 +15,9 @@ class Form(FlaskForm):  # type: ignore[misc]
         """Put a refusal beside its field, or above the form where it is about none of them."""
         field: Any = self[error.field] if error.field and error.field in self else None
         if field is None:
-            self.form_errors.append(_(error.message))
+            self.form_errors.append(error.message)
         else:
-            field.errors = [*field.errors, _(error.message)]
+            field.errors = [*field.errors, error.message]
 
 
 def options(*pairs: tuple[str, Any]) -> list[SelectChoice]:

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
+from flask_babel import lazy_gettext as _l
 from wtforms import BooleanField, RadioField, SelectField, StringField, TextAreaField
 
 from leaderboard.guidelines import BY_SLUG
@@ -37,13 +38,13 @@ class Row:
 class Example(Form):
     """A form with one field of each kind, two of them wrong."""
 
-    name = StringField("Who is it about?", description="Type a few letters of a name.")
-    story = TextAreaField("What happened?", description="80 to 2,000 characters.")
-    team = SelectField("Team", choices=[("care", "Care"), ("shop", "Shop")])
+    name = StringField(_l("Who is it about?"), description=_l("Type a few letters of a name."))
+    story = TextAreaField(_l("What happened?"), description=_l("80 to 2,000 characters."))
+    team = SelectField(_l("Team"), choices=[("care", "Care"), ("shop", "Shop")])
     guideline = RadioField(
-        "Which guideline does it show?", choices=[(g.slug, g.name) for g in BY_SLUG.values()]
+        _l("Which guideline does it show?"), choices=[(g.slug, _l(g.name)) for g in BY_SLUG.values()]
     )
-    agreed = BooleanField("The customer agreed to be quoted inside the company")
+    agreed = BooleanField(_l("The customer agreed to be quoted inside the company"))
 
 
 @blueprint.get("/styleguide")

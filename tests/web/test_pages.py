@@ -84,6 +84,7 @@ def test_every_text_can_be_taken_out_for_translators(tmp_path: Path) -> None:
     texts = pot.read_text("utf-8")
     assert 'msgid "Who went the extra mile?"' in texts  # from a template
     assert 'msgid "There is nothing here"' in texts  # from Python
+    assert 'msgid "This is the last admin. Make somebody else an admin first."' in texts  # from below the web
     assert 'msgid_plural "%(num)s points"' in texts
 
 
