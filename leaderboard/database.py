@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -52,6 +52,16 @@ class Database:
                 yield session
         except OperationalError as error:
             raise Unavailable(_reason(error)) from error
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Session]:
+        """A session for long questions that must fit together: it sees one moment, whatever is written meanwhile."""
+        with self.reading() as session:
+            if not self.is_sqlite:  # SQLite's transactions see one moment anyway
+                session.connection(
+                    execution_options={"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+                )
+            yield session
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
@@ -96,10 +106,40 @@ class Database:
 
     def upgrade(self, revision: str = "head") -> None:
         """Bring the tables up to date, all or nothing, and put the ledger's triggers back."""
+        with self.rebuilding() as connection:
+            self.migrate(connection, revision)
+
+    @contextmanager
+    def rebuilding(self) -> Iterator[Connection]:
+        """One transaction that may make, change and drop tables; all of it is committed at the end, or nothing.
+
+        Foreign keys are looked at once, at its end, and the ledger gets its triggers then: a table that SQLite rebuilds is gone
+        for a moment, and loses them.
+        """
+        with self._gate.turn() if self.is_sqlite else _open(), self.engine.connect() as connection:
+            raw: Any = connection.connection.driver_connection
+            if self.is_sqlite:
+                raw.execute("PRAGMA foreign_keys=OFF")  # inside a transaction it would do nothing
+                connection = connection.execution_options(begin_immediate=True)
+            try:
+                with connection.begin():
+                    yield connection
+                    if inspect(connection).has_table(LEDGER):  # not on the way down to nothing
+                        for statement in ledger_triggers(connection.dialect.name):
+                            connection.exec_driver_sql(statement)
+                    if self.is_sqlite:
+                        broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchmany(5)
+                        if broken:
+                            raise RuntimeError(f"rows would be left without what they point to: {broken}")
+            finally:
+                if self.is_sqlite:
+                    raw.execute("PRAGMA foreign_keys=ON")
+
+    def migrate(self, connection: Connection, revision: str = "head") -> None:
+        """Bring the tables to a revision, inside `rebuilding`."""
         from alembic import command  # 385 ms: only where it is used
 
-        with self._gate.turn() if self.is_sqlite else _open():
-            command.upgrade(self._alembic(), revision)
+        command.upgrade(self._alembic(connection), revision)
 
     def is_new(self) -> bool:
         """Whether nothing of ours is in the database yet."""
@@ -125,14 +165,14 @@ class Database:
             context = MigrationContext.configure(connection, opts={"compare_type": True})
             return list(compare_metadata(context, SQLModel.metadata))
 
-    def _alembic(self) -> Any:
+    def _alembic(self, connection: Connection | None = None) -> Any:
         from alembic.config import Config as AlembicConfig
 
         config = AlembicConfig()
         config.set_main_option(
             "script_location", str(Path(__file__).parent / "migrations").replace("%", "%%")
         )
-        config.attributes["engine"] = self.engine
+        config.attributes["connection"] = connection
         return config
 
 
@@ -196,6 +236,7 @@ def _sqlite_engine(url: str) -> Engine:
         connect_args={"timeout": 5, "check_same_thread": False},
         pool_size=16,
         max_overflow=64,
+        hide_parameters=True,  # an error's text goes to the log, and values hold people's words, hashes, tokens
     )
 
     @event.listens_for(engine, "connect")
@@ -225,6 +266,7 @@ def _postgresql_engine(url: str, pool_size: int) -> Engine:
         max_overflow=20,
         pool_pre_ping=True,
         pool_timeout=5,
+        hide_parameters=True,
         connect_args={"connect_timeout": 5, "options": "-c lock_timeout=10s -c timezone=UTC"},
     )
 

@@ -56,6 +56,8 @@ def install(app: Flask) -> None:
     app.register_error_handler(HTTPException, answer)
     app.register_error_handler(Unavailable, unavailable)
     app.register_error_handler(Invalid, invalid)
+    # Flask would log it as well, with the whole address and without the reference number
+    app.log_exception = lambda exc_info: None  # type: ignore[method-assign]
 
 
 def unavailable(error: Unavailable) -> Response:
@@ -86,7 +88,7 @@ def answer(error: HTTPException, words: str | None = None) -> Response:
         # Who is signed in may be the very thing that could not be read: the page does without (Flask-Login looks here first).
         g._login_user = current_app.login_manager.anonymous_user()  # type: ignore[attr-defined]
         cause = getattr(error, "original_exception", None)
-        log.error("%s %s failed, reference %s", request.method, request.path, reference, exc_info=cause)
+        log.error("%s %s failed, reference %s", request.method, path(), reference, exc_info=cause)
     if request.path.startswith(MACHINES):
         problem = {"type": "about:blank", "title": error.name, "status": code, "detail": error.description}
         response = jsonify(problem | {"reference": reference, "errors": getattr(error, "errors", [])})
@@ -102,3 +104,9 @@ def answer(error: HTTPException, words: str | None = None) -> Response:
         (name, value) for name, value in error.get_headers(request.environ) if name != "Content-Type"
     )
     return response
+
+
+def path() -> str:
+    """The path that was asked for, without what only its holder may know: a link that sets a password or signs in."""
+    token = (request.view_args or {}).get("token")
+    return request.path.replace(token, "…") if token else request.path
