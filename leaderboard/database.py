@@ -6,10 +6,12 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.dialects import postgresql, sqlite
@@ -66,18 +68,31 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Session]:
         """One unit of work. Raises Unavailable when the database cannot begin or commit it; nothing is then written."""
-        with self._gate.turn() if self.is_sqlite else _open():
-            try:
-                with Session(self.engine, expire_on_commit=False) as session:
-                    if self.is_sqlite:
-                        session.connection(execution_options={"begin_immediate": True})
-                    yield session
-                    session.commit()
-            except OperationalError as error:
-                raise Unavailable(_reason(error)) from error
+        with self._gate.turn() if self.is_sqlite else _open(), self._unit() as session:
+            yield session
 
-    def write(self, work: Callable[[Session], T], tries: int = 5) -> T:
-        """Run a unit of work, again when PostgreSQL broke a deadlock or a serialisation conflict in it."""
+    @contextmanager
+    def _unit(self) -> Iterator[Session]:
+        try:
+            with Session(self.engine, expire_on_commit=False) as session:
+                if self.is_sqlite:
+                    session.connection(execution_options={"begin_immediate": True})
+                yield session
+                session.commit()
+        except OperationalError as error:
+            raise Unavailable(_reason(error)) from error
+
+    def write(self, work: Callable[[Session], T], tries: int = 5, *, together: bool = False) -> T:
+        """Run a unit of work, again when PostgreSQL broke a deadlock or a serialisation conflict in it.
+
+        With `together` it may share its commit on SQLite with others that wait at the same moment: the disk is asked once for
+        all of them. Such work runs in any thread, and twice where one of its company fails.
+        """
+        if together and self.is_sqlite:
+            mine: Place[T] = Place(work)
+            with self._gate.turn(mine) as group:
+                self._commit(group)
+            return mine.outcome()
         for attempt in range(1, tries + 1):
             try:
                 with self.writing() as session:
@@ -88,6 +103,27 @@ class Database:
                     raise
                 time.sleep(random.uniform(0, 0.02 * attempt))  # noqa: S311 (spreads waiters, hides nothing)
         raise AssertionError("unreachable")
+
+    def _commit(self, group: Sequence["Place[Any]"]) -> None:
+        """Do the work of all in one unit; each alone where that fails, so that nobody suffers from another's fault."""
+        found: list[Any] = []
+        try:
+            with self._unit() as session:
+                for place in group:
+                    found.append(place.work(session) if place.work else None)
+                    session.flush()
+        except Unavailable as error:
+            for place in group:
+                place.end(error=Unavailable(str(error)))
+        except Exception as error:  # noqa: BLE001 (each gets its own error back, in its own thread)
+            if len(group) > 1:
+                for place in group:
+                    self._commit([place])
+            else:
+                group[0].end(error=error)
+        else:
+            for place, result in zip(group, found, strict=True):
+                place.end(result)
 
     def dispose(self) -> None:
         """Close every connection (after a fork, before a restore)."""
@@ -176,52 +212,98 @@ class Database:
         return config
 
 
+@dataclass(eq=False)
+class Place(Generic[T]):
+    """A place in the queue of writing units; one with `work` may be done by whoever stands before it."""
+
+    work: Callable[[Session], T] | None = None
+    called: threading.Event = field(default_factory=threading.Event)
+    done: bool = False
+    result: T | None = None
+    error: Exception | None = None
+
+    def end(self, result: T | None = None, error: Exception | None = None) -> None:
+        self.result, self.error, self.done = result, error, True
+
+    def outcome(self) -> T:
+        """What the work returned; raises what it raised."""
+        if self.error is not None:
+            raise self.error
+        return cast("T", self.result)
+
+
 class Gate:
-    """Lets writing units through one at a time, first come first served.
+    """Lets writing units through one at a time, first come first served, and those that may go together in groups.
 
     SQLite's own waiting is a lottery: under load its p99 is 20 times that of a queue. Threads queue in this process,
     processes at an flock beside the database file.
     """
 
+    MOST = 64
+    """Units in a group: whoever is last in it waits for all."""
+
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._mutex = threading.Lock()
-        self._waiting: deque[threading.Event] = deque()
+        self._waiting: deque[Place[Any]] = deque()
         self._busy = False
         self._local = threading.local()
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
+    def turn(self, mine: Place[Any] | None = None) -> Iterator[list[Place[Any]]]:
+        """Wait for one's turn; yields who goes through: oneself first, or nobody where one's work was done meanwhile."""
         if getattr(self._local, "inside", False):
             raise RuntimeError("a unit of work cannot begin inside another one")
+        mine = mine or Place()
         with self._mutex:
-            mine = threading.Event() if self._busy else None
-            if mine:
+            if must_wait := self._busy:
                 self._waiting.append(mine)
             self._busy = True
-        if mine:
-            mine.wait()
+        if must_wait:
+            mine.called.wait()
+        if mine.done:
+            yield []
+            return
+        group = [mine]
         self._local.inside = True
         try:
-            if self._path is None:
-                yield
-            else:
-                try:
-                    queue = self._path.open("ab")
-                except OSError as error:
-                    raise Unavailable(
-                        f"the folder of the database cannot be written: {error.strerror}"
-                    ) from error
-                with queue:
-                    fcntl.flock(queue, fcntl.LOCK_EX)
-                    yield
+            with self._alone_on_the_machine():
+                if mine.work:
+                    group += self._company()
+                yield group
         finally:
             self._local.inside = False
+            for place in group[1:]:
+                if not place.done:
+                    place.end(
+                        error=Unavailable("interrupted")
+                    )  # whoever led the group was ended in the middle
+                place.called.set()
             with self._mutex:
                 if self._waiting:
-                    self._waiting.popleft().set()
+                    self._waiting.popleft().called.set()
                 else:
                     self._busy = False
+
+    def _company(self) -> list[Place[Any]]:
+        found: list[Any] = []
+        with self._mutex:
+            while self._waiting and self._waiting[0].work and len(found) < self.MOST - 1:
+                found.append(self._waiting.popleft())
+        return found
+
+    @contextmanager
+    def _alone_on_the_machine(self) -> Iterator[None]:
+        if self._path is None:
+            yield
+            return
+        try:
+            queue = self._path.open("ab")
+        except OSError as error:
+            raise Unavailable(f"the folder of the database cannot be written: {error.strerror}") from error
+        with queue:
+            fcntl.flock(queue, fcntl.LOCK_EX)
+            yield
 
 
 @contextmanager
@@ -277,8 +359,28 @@ def _reason(error: DBAPIError) -> str:
 
 def insert(session: Session, table: Any) -> Any:
     """This database's INSERT, which knows ON CONFLICT."""
-    dialect = session.get_bind().dialect.name
+    return insert_of(session.get_bind().dialect.name, table)
+
+
+def insert_of(dialect: str, table: Any) -> Any:
+    """The INSERT of "sqlite" or "postgresql"."""
     return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+
+
+def upsert(session: Session, table: Any, *, adding: bool = False) -> Any:
+    """INSERT of a whole row; where its primary key is there, the rest is overwritten, or added to. Run it with the values."""
+    return _upsert(session.get_bind().dialect.name, table, adding)
+
+
+@lru_cache
+def _upsert(dialect: str, table: Any, adding: bool) -> Any:
+    statement = insert_of(dialect, table)
+    new = statement.excluded
+    rest = [column for column in table.columns if not column.primary_key]
+    return statement.on_conflict_do_update(
+        index_elements=[column.name for column in table.primary_key],
+        set_={column.name: column + new[column.name] if adding else new[column.name] for column in rest},
+    )
 
 
 def is_postgresql(session: Session) -> bool:
@@ -301,17 +403,23 @@ def lock_names(session: Session, names: set[str]) -> None:
 
 
 def beat(session: Session, shard: int = 0) -> None:
-    """Say that something a page shows has changed; pages answer 304 while nothing did."""
+    """Say that something a page shows has changed; pages answer 304 while nothing did. Once in a unit of work is enough."""
+    unit = session.get_nested_transaction() or session.get_transaction()
+    if unit is not None and session.info.get("beat") is unit:
+        return
     table = Pulse.__table__  # type: ignore[attr-defined]
-    statement = insert(session, table).values(shard=shard % PULSE_SHARDS, beats=1)
     session.connection().execute(
-        statement.on_conflict_do_update(index_elements=["shard"], set_={"beats": table.c.beats + 1})
+        upsert(session, table, adding=True), {"shard": shard % PULSE_SHARDS, "beats": 1}
     )
+    session.info["beat"] = session.get_nested_transaction() or session.get_transaction()
+
+
+BEATS = text("SELECT coalesce(sum(beats), 0) FROM pulse")
 
 
 def pulse(session: Session) -> int:
     """Grows with every change that a page may show; equal numbers mean that nothing did."""
-    return int(session.connection().execute(text("SELECT coalesce(sum(beats), 0) FROM pulse")).scalar_one())
+    return int(session.connection().execute(BEATS).scalar_one())
 
 
 LEDGER = "points_entry"

@@ -2,16 +2,32 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import insert, select
+from sqlalchemy import Text, bindparam, cast, func, insert, select
 from sqlmodel import Session
 
 from leaderboard.people import zones
+from leaderboard.plugin import decode_json
 from leaderboard.points import FairPlay, Points, Rules, rules_from
 from leaderboard.tables import ClosedWeek, RulesVersion, Team
 from leaderboard.weeks import Week
+
+closed_week = ClosedWeek.__table__  # type: ignore[attr-defined]
+rules_version = RulesVersion.__table__  # type: ignore[attr-defined]
+
+CLOSED = select(closed_week.c.id).where(
+    closed_week.c.team_id == bindparam("team_id"), closed_week.c.week == bindparam("week")
+)
+# The numbers as text: a version never changes, so what was read once need not be read again.
+VERSIONS = select(
+    rules_version.c.version,
+    cast(rules_version.c.points, Text).label("points"),
+    cast(rules_version.c.fair_play, Text).label("fair_play"),
+).order_by(rules_version.c.version.desc())
+RULES = VERSIONS.where(rules_version.c.from_week <= bindparam("week")).limit(1)
 
 CLOCK_SKEW = timedelta(minutes=5)
 """How far a helpdesk's clock may run ahead of ours before its time stops counting."""
@@ -19,12 +35,13 @@ CLOCK_SKEW = timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class Counting:
-    """When one receiver's fact counts: the moment, its local day, its week, and whether its own week was closed already."""
+    """When one receiver's fact counts: the moment, its local day, its week and rules, and whether its own week was closed."""
 
     at: datetime
     day: date
     week: str
     late: bool
+    rules: Rules
 
 
 def week_of(session: Session, team_id: int, moment: datetime) -> Week:
@@ -34,8 +51,8 @@ def week_of(session: Session, team_id: int, moment: datetime) -> Week:
 
 def is_closed(session: Session, team_id: int, week: Week | str) -> bool:
     """Whether the week's numbers are frozen."""
-    closed = select(ClosedWeek.id).where(ClosedWeek.team_id == team_id, ClosedWeek.week == str(week))  # type: ignore[call-overload]
-    return session.connection().execute(closed).first() is not None
+    asked = {"team_id": team_id, "week": str(week)}
+    return session.connection().execute(CLOSED, asked).first() is not None
 
 
 def open_week(session: Session, team_id: int, now: datetime) -> Week:
@@ -54,27 +71,24 @@ def counting(session: Session, team: Any, occurred_at: datetime, now: datetime) 
     if late:
         occurred_at, week = now, open_week(session, team.id, now)
     day = occurred_at.astimezone(ZoneInfo(places.of(week))).date()
-    return Counting(occurred_at, day, str(week), late)
+    return Counting(occurred_at, day, str(week), late, rules_of(session, week))
 
 
 def rules_of(session: Session, week: Week | str) -> Rules:
     """The rules that hold in a week: the newest version whose first week is not later."""
-    table = RulesVersion.__table__  # type: ignore[attr-defined]
-    query = (
-        select(table.c.version, table.c.points, table.c.fair_play)
-        .where(table.c.from_week <= str(week))
-        .order_by(table.c.version.desc())
-        .limit(1)
-    )
-    row = session.connection().execute(query).first()
-    return rules_from(row.version, row.points, row.fair_play) if row else Rules()
+    row = session.connection().execute(RULES, {"week": str(week)}).first()
+    return _rules(*row) if row else Rules()
 
 
 def all_rules(session: Session) -> dict[int, Rules]:
     """Every version by its number."""
-    table = RulesVersion.__table__  # type: ignore[attr-defined]
-    rows = session.connection().execute(select(table)).all()
-    return {1: Rules()} | {row.version: rules_from(row.version, row.points, row.fair_play) for row in rows}
+    rows = session.connection().execute(VERSIONS)
+    return {1: Rules()} | {row.version: _rules(*row) for row in rows}
+
+
+@lru_cache(maxsize=256)
+def _rules(version: int, points: str, fair_play: str) -> Rules:
+    return rules_from(version, decode_json(points.encode()), decode_json(fair_play.encode()))
 
 
 def record_rules(
@@ -87,12 +101,7 @@ def record_rules(
     note: str = "",
 ) -> int:
     """Store the next version of the rules, valid from a week on, and return its number. Version 1 is the config's."""
-    table = RulesVersion.__table__  # type: ignore[attr-defined]
-    newest = (
-        session.connection()
-        .execute(select(table.c.version).order_by(table.c.version.desc()).limit(1))
-        .scalar()
-    )
+    newest = session.connection().execute(select(func.max(rules_version.c.version))).scalar()
     version = (newest or 0) + 1
     values = {
         "version": version,
@@ -103,5 +112,5 @@ def record_rules(
         "created_at": now,
         "created_by": by,
     }
-    session.connection().execute(insert(table).values(values))
+    session.connection().execute(insert(rules_version), values)
     return version

@@ -1,12 +1,13 @@
 """From stored events to what the fold counts: recoveries, promises, and what earns once together."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import bindparam, select
 from sqlmodel import Session
 
 from leaderboard.points import WITNESS_OF, Fact, Rules
@@ -23,34 +24,40 @@ PROMISE_FACTS = ("promise.made", "promise.moved")
 Row = Any
 """A credit with its event's columns, as `rows` selects it."""
 
+_OF_CREDIT = (
+    "event_id",
+    "kind",
+    "person_id",
+    "team_id",
+    "customer_key",
+    "share",
+    "full_share",
+    "share_why",
+    "counts_on",
+    "week",
+    "rules_version",
+    "withdrawn_by",
+    "points",
+    "entry_id",
+)
+_OF_EVENT = ("source", "key", "occurred_at", "giver_id", "object", "ticket", "guideline")
+
 rows = (
     select(
         credit.c.id,
-        credit.c.event_id,
-        credit.c.kind,
-        credit.c.person_id,
-        credit.c.team_id,
-        credit.c.customer_key,
-        credit.c.share,
-        credit.c.full_share,
-        credit.c.share_why,
-        credit.c.counts_on,
-        credit.c.week,
-        credit.c.rules_version,
-        credit.c.withdrawn_by,
-        credit.c.points,
-        credit.c.entry_id,
-        event.c.source,
-        event.c.key,
-        event.c.occurred_at,
-        event.c.giver_id,
-        event.c.object,
-        event.c.ticket,
-        event.c.guideline,
+        *(credit.c[name] for name in _OF_CREDIT),
+        *(event.c[name] for name in _OF_EVENT),
     )
     .join(event, event.c.id == credit.c.event_id)
     .where(credit.c.kind.in_(tuple(WITNESS_OF)))
 )
+
+
+def row_of(id_: int, of_credit: Mapping[str, Any], of_event: Mapping[str, Any], rules: Rules) -> Row:
+    """What `rows` would select for a credit that was stored a moment ago, and the rules of its week."""
+    values = {name: of_credit.get(name) for name in _OF_CREDIT}
+    values |= {name: of_event[name] for name in _OF_EVENT}
+    return SimpleNamespace(id=id_, rules=rules, **values)
 
 
 @dataclass
@@ -68,46 +75,58 @@ class Context:
     )
 
 
+_about = select(
+    event.c.source,
+    event.c.object,
+    event.c.ticket,
+    event.c.kind,
+    event.c.occurred_at,
+    event.c.id,
+    event.c.due_at,
+)
+_OBJECTS = event.c.object.in_(bindparam("things", expanding=True))
+_TICKETS = event.c.ticket.in_(bindparam("things", expanding=True))
+_SOURCE = event.c.source == bindparam("source")
+_EARNED = (
+    credit.c.person_id == bindparam("person_id"),
+    credit.c.week < bindparam("before"),
+    credit.c.points > 0,
+)
+# Built once: building a statement costs more than running it, and these run with every delivery.
+UNHAPPY = _about.where(_SOURCE, _OBJECTS, event.c.kind == "rating.bad")
+REPLIED = _about.where(_SOURCE, _TICKETS, event.c.kind.in_(REPLIES))
+PROMISED = _about.where(_SOURCE, _OBJECTS, event.c.kind.in_(PROMISE_FACTS), event.c.due_at.is_not(None))
+EARNED_BY_OBJECT = rows.where(_SOURCE, _OBJECTS, *_EARNED)
+EARNED_BY_TICKET = rows.where(_SOURCE, _TICKETS, *_EARNED)
+
+
 def context_of(session: Session, facts: Iterable[Row]) -> Context:
     """Load what decides these facts' worth: earlier unhappy ratings, replies in between, when a promise was made and moved."""
     context = Context()
     rated = {(row.source, row.object, row.ticket) for row in facts if row.kind in RATINGS and row.object}
     promised = {(row.source, row.object) for row in facts if row.kind == "promise.kept" and row.object}
-    base = select(
-        event.c.source,
-        event.c.object,
-        event.c.ticket,
-        event.c.kind,
-        event.c.occurred_at,
-        event.c.id,
-        event.c.due_at,
-    )
-    connection = session.connection()
-    for part in _parts({(source, thing) for source, thing, _ in rated}):
-        about = or_(*(and_(event.c.source == source, event.c.object == thing) for source, thing in part))
-        for row in connection.execute(base.where(about, event.c.kind == "rating.bad")):
-            context.unhappy[row.source, row.object].append((row.occurred_at, row.id))
+    for row in _found(session, UNHAPPY, {(source, thing) for source, thing, _ in rated}):
+        context.unhappy[row.source, row.object].append((row.occurred_at, row.id))
     # Only a rating that was unhappy once asks who replied.
     tickets = {
         (source, ticket) for source, thing, ticket in rated if ticket and (source, thing) in context.unhappy
     }
-    for part in _parts(tickets):
-        about = or_(*(and_(event.c.source == source, event.c.ticket == ticket) for source, ticket in part))
-        for row in connection.execute(base.where(about, event.c.kind.in_(REPLIES))):
-            context.replies[row.source, row.ticket].append((row.occurred_at, row.id))
-    for part in _parts(promised):
-        about = or_(*(and_(event.c.source == source, event.c.object == thing) for source, thing in part))
-        for row in connection.execute(base.where(about, event.c.kind.in_(PROMISE_FACTS))):
-            if row.due_at:
-                context.promises[row.source, row.object].append(
-                    (row.occurred_at, row.id, row.kind, row.due_at)
-                )
+    for row in _found(session, REPLIED, tickets):
+        context.replies[row.source, row.ticket].append((row.occurred_at, row.id))
+    for row in _found(session, PROMISED, promised):
+        context.promises[row.source, row.object].append((row.occurred_at, row.id, row.kind, row.due_at))
     return context
 
 
-def _parts(things: set[tuple[str, str]], size: int = 200) -> Iterable[list[tuple[str, str]]]:
-    ordered = sorted(things)
-    return (ordered[start : start + size] for start in range(0, len(ordered), size))
+def _found(session: Session, query: Any, things: Iterable[tuple[str, str]], **values: Any) -> Iterable[Row]:
+    """Run a query about these (source, object or ticket), a few hundred at a time."""
+    by_source: dict[str, list[str]] = defaultdict(list)
+    for source, thing in sorted(things):
+        by_source[source].append(thing)
+    for source, named in by_source.items():
+        for start in range(0, len(named), 200):
+            part = {"source": source, "things": named[start : start + 200]}
+            yield from session.connection().execute(query, part | values)
 
 
 def groups_of(row: Row) -> tuple[str, ...]:
@@ -182,25 +201,21 @@ def _promise_denied(row: Row, context: Context, rules: Rules, known: Any) -> str
 def earned_before(session: Session, person_id: int, facts: Iterable[Row], before: str) -> dict[str, int]:
     """What the groups of these facts earned this person in weeks before `before`, as things stand."""
     found: dict[str, int] = defaultdict(int)
-    facts = list(facts)
-    wanted = {group for row in facts for group in groups_of(row)}
-    objects = {
-        (row.source, row.object) for row in facts if row.object and row.kind in (*RATINGS, "promise.kept")
-    }
-    tickets = {
-        (row.source, row.ticket) for row in facts if row.ticket and row.kind in (*RATINGS, "help.given")
-    }
-    for column, things in ((event.c.object, objects), (event.c.ticket, tickets)):
-        for part in _parts(things):
-            about = or_(*(and_(event.c.source == source, column == thing) for source, thing in part))
-            query = rows.where(
-                about, credit.c.person_id == person_id, credit.c.week < before, credit.c.points > 0
-            )
-            for row in session.connection().execute(query):
-                groups = groups_of(row)
-                # A fact found by both roads counts once for each of its groups.
-                for group in groups:
-                    by_object = group == f"{row.source}|{row.object}"
-                    if group in wanted and by_object == (column is event.c.object):
-                        found[group] += row.points
+    wanted: set[str] = set()
+    objects: set[tuple[str, str]] = set()
+    tickets: set[tuple[str, str]] = set()
+    for row in facts:
+        for group in groups_of(row):
+            wanted.add(group)
+            if group == f"{row.source}|{row.object}":
+                objects.add((row.source, row.object))
+            else:
+                tickets.add((row.source, row.ticket))
+    for query, things in ((EARNED_BY_OBJECT, objects), (EARNED_BY_TICKET, tickets)):
+        for row in _found(session, query, things, person_id=person_id, before=before):
+            # A fact found by both roads counts once for each of its groups.
+            for group in groups_of(row):
+                by_object = group == f"{row.source}|{row.object}"
+                if group in wanted and by_object == (query is EARNED_BY_OBJECT):
+                    found[group] += row.points
     return found

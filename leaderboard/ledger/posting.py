@@ -5,18 +5,19 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from flask_babel import gettext as _
-from sqlalchemy import and_, func, insert, or_, select, text, update
+from sqlalchemy import and_, bindparam, func, null, or_, select, update
+from sqlalchemy import insert as plain_insert
 from sqlmodel import Session
 
 from leaderboard.config import OWN_SOURCE
-from leaderboard.database import beat, is_postgresql, lock_names
-from leaderboard.database import insert as upsert
-from leaderboard.ledger.calendar import CLOCK_SKEW, counting, rules_of
-from leaderboard.ledger.facts import PROMISE_FACTS, RATINGS, REPLIES, credit, event, rows
-from leaderboard.ledger.settling import add_in_order, settle
+from leaderboard.database import beat, insert, insert_of, is_postgresql, lock_names
+from leaderboard.ledger.calendar import CLOCK_SKEW, counting
+from leaderboard.ledger.facts import PROMISE_FACTS, RATINGS, REPLIES, Row, credit, event, row_of, rows
+from leaderboard.ledger.settling import count_alone, in_order, settle
 from leaderboard.plugin import Event, Invalid, short_hash
 from leaderboard.points import WITNESS_OF
 from leaderboard.tables import Identity, Person, Team
@@ -24,6 +25,41 @@ from leaderboard.tables import Identity, Person, Team
 identity = Identity.__table__  # type: ignore[attr-defined]
 person = Person.__table__  # type: ignore[attr-defined]
 team = Team.__table__  # type: ignore[attr-defined]
+
+
+_merged = person.alias("merged")
+# Built once: building a statement costs more than running it, and these run with every delivery.
+ACCOUNTS = (
+    select(identity.c.account, identity.c.id.label("identity_id"), person.c.id.label("person_id"), team)
+    .outerjoin(_merged, _merged.c.id == identity.c.person_id)
+    .outerjoin(person, person.c.id == func.coalesce(_merged.c.merged_into_id, _merged.c.id))
+    .outerjoin(team, team.c.id == person.c.team_id)
+    .where(
+        identity.c.source == bindparam("source"), identity.c.account.in_(bindparam("names", expanding=True))
+    )
+)
+PEOPLE = (
+    select(person.c.uid.label("account"), null().label("identity_id"), person.c.id.label("person_id"), team)
+    .join(team, team.c.id == person.c.team_id)
+    .where(person.c.uid.in_(bindparam("names", expanding=True)))
+)
+STAFF = select(person.c.id).where(person.c.email == bindparam("address"))
+TOMBSTONES = (
+    select(event.c.id, event.c.evidence)
+    .where(
+        event.c.source == bindparam("source"),
+        event.c.object == bindparam("key"),
+        event.c.kind == "fact.withdrawn",
+    )
+    .order_by(event.c.id)
+)
+NEW_CREDIT = plain_insert(credit).returning(credit.c.id)
+
+
+@lru_cache
+def _new_event(dialect: str) -> Any:
+    statement = insert_of(dialect, event).on_conflict_do_nothing(index_elements=["source", "key"])
+    return statement.returning(event.c.id)
 
 
 @dataclass(frozen=True)
@@ -72,21 +108,23 @@ def post(
     one that nobody is linked to waits.
     """
     events = sorted(events, key=lambda item: item.key)
+    dialect = session.get_bind().dialect.name
     lock_names(session, _matters(source, events))
     accounts = _accounts(session, source, events, now)
     at_home = {known.team_id for known in accounts.values() if known.team_id is not None}
     _lock_teams(session, at_home | _teams_touched(session, source, events))
     fresh: list[Fresh] = []
-    added: dict[int, list[int]] = {}
+    added: dict[int, list[Row]] = {}
     shaken: dict[int, str] = {}
     for item in events:
-        row_id = _insert_event(session, source, item, now, accounts, delivery_id, giver_id)
+        values = _values(source, item, now, accounts, delivery_id, giver_id)
+        row_id = session.connection().execute(_new_event(dialect), values).scalar()
         if row_id is None:
-            continue
+            continue  # this (source, key) is known
         if item.kind == "fact.withdrawn":
             people = _withdraw(session, source, item, row_id, shaken)
         else:
-            people = _credit(session, source, item, row_id, now, accounts, shares or {}, added)
+            people = _credit(session, item, row_id, values, now, accounts, shares or {}, added)
             _shake(session, source, item, row_id, shaken)
         fresh.append(Fresh(row_id, item, people))
     _count(session, added, shaken, now)
@@ -123,7 +161,7 @@ def link(session: Session, identity_id: int, person_id: int, now: datetime, by: 
             "counts_on": when.day,
             "week": when.week,
             "late": when.late,
-            "rules_version": rules_of(session, when.week).version,
+            "rules_version": when.rules.version,
         }
         connection.execute(update(credit).where(credit.c.id == item.id).values(values))
         shaken[person_id] = min(shaken.get(person_id, when.week), when.week)
@@ -161,14 +199,9 @@ def _accounts(session: Session, source: str, events: Iterable[Event], now: datet
     names = sorted(agents | {item.giver for item in items if item.giver})
     if not names:
         return {}
-    columns = (person.c.id.label("person_id"), person.c.email.label("address"), team)
     connection = session.connection()
     if source == OWN_SOURCE:
-        query = select(person.c.uid.label("account"), *columns, text("NULL AS identity_id"))
-        found = connection.execute(
-            query.join(team, team.c.id == person.c.team_id).where(person.c.uid.in_(names))
-        )
-        return {row.account: _Known.of(row) for row in found}
+        return {row.account: _Known.of(row) for row in connection.execute(PEOPLE, {"names": names})}
     known = _known_accounts(session, source, names)
     strangers = [name for name in names if name not in known]
     if strangers:
@@ -181,28 +214,14 @@ def _accounts(session: Session, source: str, events: Iterable[Event], now: datet
             owner = people.get(name.strip().casefold())
             values = {"source": source, "account": name, "bot": False, "created_at": now, "person_id": owner}
             values |= {"email": name if "@" in name else None, "linked_at": now if owner else None}
-            connection.execute(upsert(session, identity).values(values).on_conflict_do_nothing())
+            connection.execute(insert(session, identity).values(values).on_conflict_do_nothing())
         known |= _known_accounts(session, source, strangers)
     return known
 
 
 def _known_accounts(session: Session, source: str, names: Sequence[str]) -> dict[str, Any]:
-    merged = person.alias("merged")
-    owner = func.coalesce(merged.c.merged_into_id, merged.c.id)
-    query = (
-        select(
-            identity.c.account,
-            identity.c.id.label("identity_id"),
-            person.c.id.label("person_id"),
-            person.c.email.label("address"),
-            team,
-        )
-        .outerjoin(merged, merged.c.id == identity.c.person_id)
-        .outerjoin(person, person.c.id == owner)
-        .outerjoin(team, team.c.id == person.c.team_id)
-        .where(identity.c.source == source, identity.c.account.in_(names))
-    )
-    return {row.account: _Known.of(row) for row in session.connection().execute(query)}
+    found = session.connection().execute(ACCOUNTS, {"source": source, "names": names})
+    return {row.account: _Known.of(row) for row in found}
 
 
 @dataclass(frozen=True)
@@ -265,18 +284,17 @@ def _lock_people(session: Session, ids: Iterable[int]) -> None:
         )
 
 
-def _insert_event(
-    session: Session,
+def _values(
     source: str,
     item: Event,
     now: datetime,
     accounts: Mapping[str, _Known],
     delivery_id: int | None,
     giver_id: int | None,
-) -> int | None:
-    """Store the fact; None when this (source, key) is known."""
+) -> dict[str, Any]:
+    """The fact as it is stored."""
     giver = accounts.get(item.giver) if item.giver else None
-    values = {
+    return {
         "source": source,
         "key": item.key,
         "kind": item.kind,
@@ -296,28 +314,23 @@ def _insert_event(
         "evidence": dict(item.evidence),
         "delivery_id": delivery_id,
     }
-    statement = (
-        upsert(session, event).on_conflict_do_nothing(index_elements=["source", "key"]).returning(event.c.id)
-    )
-    found = session.connection().execute(statement, values).scalar()
-    return int(found) if found is not None else None
 
 
 def _credit(
     session: Session,
-    source: str,
     item: Event,
     event_id: int,
+    stored: Mapping[str, Any],
     now: datetime,
     accounts: Mapping[str, _Known],
     shares: Mapping[str, Share],
-    added: dict[int, list[int]],
+    added: dict[int, list[Row]],
 ) -> tuple[int, ...]:
     """One credit per receiver; returns the people, and notes in `added` which credits are to be counted."""
     connection = session.connection()
     if not item.agents:
         return ()
-    tombstones = _tombstones(session, source, item.key)
+    tombstones = _tombstones(session, stored["source"], item.key)
     from_staff = (
         item.kind in RATINGS and item.customer and "@" in item.customer and _is_staff(session, item.customer)
     )
@@ -333,7 +346,7 @@ def _credit(
             "agent": agent,
             "identity_id": known.identity_id,
             "person_id": known.person_id,
-            "customer_key": customer_key(source, item.customer),
+            "customer_key": stored["customer_key"],
             "share": share.points if share else None,
             "full_share": share.full if share else None,
             "share_why": share.why if share else None,
@@ -349,27 +362,24 @@ def _credit(
                 "counts_on": when.day,
                 "week": when.week,
                 "late": when.late,
-                "rules_version": rules_of(session, when.week).version,
+                "rules_version": when.rules.version,
             }
             people.append(known.person_id)
-        credit_id = connection.execute(insert(credit).returning(credit.c.id), values).scalar_one()
+        credit_id = connection.execute(NEW_CREDIT, values).scalar_one()
         if known.person_id is not None and item.kind in WITNESS_OF and values["withdrawn_by"] is None:
-            added.setdefault(known.person_id, []).append(credit_id)
+            added.setdefault(known.person_id, []).append(row_of(credit_id, values, stored, when.rules))
     return tuple(dict.fromkeys(people))
 
 
 def _is_staff(session: Session, address: str) -> bool:
-    query = select(person.c.id).where(person.c.email == address.strip().casefold())
-    return session.connection().execute(query).first() is not None
+    asked = {"address": address.strip().casefold()}
+    return session.connection().execute(STAFF, asked).first() is not None
 
 
 def _tombstones(session: Session, source: str, key: str) -> dict[str, int]:
     """A withdrawal that arrived before its fact: by receiver, or "" for all."""
-    query = select(event.c.id, event.c.evidence).where(
-        event.c.source == source, event.c.object == key, event.c.kind == "fact.withdrawn"
-    )
     found: dict[str, int] = {}
-    for row in session.connection().execute(query.order_by(event.c.id)):
+    for row in session.connection().execute(TOMBSTONES, {"source": source, "key": key}):
         for agent in str(row.evidence.get("agents", "")).split(" "):
             found.setdefault(agent, row.id)
     return found
@@ -416,27 +426,20 @@ def _shake(session: Session, source: str, item: Event, event_id: int, shaken: di
 
 
 def _count(
-    session: Session, added: Mapping[int, list[int]], shaken: Mapping[int, str], now: datetime
+    session: Session, added: Mapping[int, list[Row]], shaken: Mapping[int, str], now: datetime
 ) -> None:
-    """Count what is new, person by person: at its end where it comes in order, else the person's open weeks again."""
+    """Count what is new, person by person: by itself where it moves nothing else, else the person's open weeks again."""
     people = sorted({*added, *shaken})
     if not people:
         return
     _lock_people(session, people)
     for person_id in people:
         since = shaken.get(person_id)
-        new = _rows(session, added.get(person_id, ()))
+        new = in_order(added.get(person_id, ()))
         if since is None:
-            late = next((row for row in new if not add_in_order(session, row, now)), None)
-            since = min(row.week for row in new if row.week) if late is not None else None
+            if not all(count_alone(session, row, now) for row in new):
+                since = min(row.week for row in new)
         else:
             since = min([since, *(row.week for row in new)])
         if since is not None:
             settle(session, person_id, since, now)
-
-
-def _rows(session: Session, ids: Sequence[int]) -> list[Any]:
-    if not ids:
-        return []
-    found = session.connection().execute(rows.where(or_(*(credit.c.id == id_ for id_ in ids)))).all()
-    return sorted(found, key=lambda row: (row.week, row.occurred_at, row.source, row.key, row.id))

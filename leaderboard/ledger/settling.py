@@ -9,10 +9,9 @@ from typing import Any
 from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlmodel import Session
 
-from leaderboard.database import beat
-from leaderboard.database import insert as upsert
+from leaderboard.database import beat, upsert
 from leaderboard.guidelines import OF_KIND
-from leaderboard.ledger.calendar import all_rules, rules_of
+from leaderboard.ledger.calendar import all_rules
 from leaderboard.ledger.facts import (
     RATINGS,
     Context,
@@ -26,12 +25,35 @@ from leaderboard.ledger.facts import (
 )
 from leaderboard.points import WITNESS_OF, Fact, Fold, Outcome, Rules
 from leaderboard.tables import COMPANY, EVERY, ClosedWeek, PointsEntry, Score, Tally
+from leaderboard.tables.base import WITNESSES
 from leaderboard.weeks import Week, periods
 
 entry = PointsEntry.__table__  # type: ignore[attr-defined]
 score = Score.__table__  # type: ignore[attr-defined]
 tally = Tally.__table__  # type: ignore[attr-defined]
 closed_week = ClosedWeek.__table__  # type: ignore[attr-defined]
+
+# Built once: building a statement costs more than running it, and these run with every delivery.
+TALLIES = (
+    select(tally)
+    .where(tally.c.person_id == bindparam("person_id"), tally.c.week >= bindparam("week"))
+    .order_by(tally.c.week)
+)
+OF_CUSTOMER = rows.where(
+    credit.c.person_id == bindparam("person_id"),
+    credit.c.week == bindparam("week"),
+    credit.c.customer_key == bindparam("customer_key"),
+    credit.c.points > 0,
+)
+KEPT_THAT_DAY = rows.where(
+    credit.c.person_id == bindparam("person_id"),
+    credit.c.kind == "promise.kept",
+    credit.c.counts_on == bindparam("counts_on"),
+    credit.c.points > 0,
+)
+LINES = select(entry).where(entry.c.id.in_(bindparam("ids", expanding=True)))
+NEW_ENTRY = insert(entry).returning(entry.c.id)
+WORTH = update(credit).where(credit.c.id == bindparam("credit"))
 
 
 @dataclass
@@ -84,9 +106,8 @@ def settle(session: Session, person_id: int, since: str, now: datetime) -> None:
         for row in mine:
             if row not in closed:
                 found[row.id] = None if row.withdrawn_by else fold.add(folds.fact(row))
-        _write_tally(
-            session, person_id, week, fold.witness, [row for row in mine if not row.withdrawn_by] or mine
-        )
+        last = ([row for row in mine if not row.withdrawn_by] or mine)[-1]
+        _write_tally(session, person_id, week, fold.witness, (last.occurred_at, last.source, last.key))
     # A fact of a closed week can only be taken back; nothing else of that week moves with it.
     found |= {row.id: None for row in facts if row in closed and row.withdrawn_by and row.entry_id}
     post_differences(session, [row for row in facts if row.id in found], found, now)
@@ -108,55 +129,50 @@ class Folds:
         return fact_of(row, self.context, self.rules[row.rules_version], known_to)
 
 
-def add_in_order(session: Session, row: Row, now: datetime) -> bool:
-    """Count one new fact that comes after all of its week, at a cost that does not grow with the week.
+def count_alone(session: Session, row: Row, now: datetime) -> bool:
+    """Count one new fact at a cost that does not grow with the week.
 
-    False when it does not come last, and the person has to be settled.
+    It may, where it comes after all others of the person, or where it earns in full and shares no group with another: then
+    no limit was met so far, none is met with it, and the order does not matter. False where the person has to be settled.
     """
     connection = session.connection()
-    weeks = connection.execute(
-        select(tally)
-        .where(tally.c.person_id == row.person_id, tally.c.week >= row.week)
-        .order_by(tally.c.week.desc())
-        .limit(1)
-    ).first()
-    if weeks and weeks.week != row.week:
-        return False
-    if weeks and (weeks.last_at, weeks.last_source, weeks.last_key) >= (row.occurred_at, row.source, row.key):
-        return False
-    rules = rules_of(session, row.week)
-    fact = fact_of(row, context_of(session, [row]), rules)
-    fold = Fold(rules)
-    if weeks:
-        fold.witness.update(
-            {name: getattr(weeks, name) for name in ("colleague", "customer", "promise", "work")}
-        )
+    asked = {"person_id": row.person_id, "week": row.week}
+    weeks = connection.execute(TALLIES, asked).all()
+    used = weeks[0] if weeks and weeks[0].week == row.week else None
+    last = weeks[-1] if weeks else None
+    is_last = last is None or (last.week, last.last_at, last.last_source, last.last_key) < (
+        row.week,
+        row.occurred_at,
+        row.source,
+        row.key,
+    )
+    fact = fact_of(row, context_of(session, [row]), row.rules)
+    fold = Fold(row.rules)
+    if used:
+        fold.witness.update({name: getattr(used, name) for name in WITNESSES})
     if fact.groups:
         fold.earned.update(earned_before(session, row.person_id, [row], "9999"))
     if row.customer_key and fact.kind in RATINGS:
-        query = rows.where(
-            credit.c.person_id == row.person_id,
-            credit.c.week == row.week,
-            credit.c.customer_key == row.customer_key,
-            credit.c.points > 0,
-        )
-        for earlier in connection.execute(query):
+        asked = {"person_id": row.person_id, "week": row.week, "customer_key": row.customer_key}
+        for earlier in connection.execute(OF_CUSTOMER, asked):
             if earlier.kind in RATINGS:
                 fold.customer_groups[row.customer_key].add((groups_of(earlier) or (earlier.key,))[-1])
     if fact.kind == "promise.kept":
-        query = rows.where(
-            credit.c.person_id == row.person_id,
-            credit.c.kind == "promise.kept",
-            credit.c.counts_on == row.counts_on,
-            credit.c.points > 0,
-        )
-        for earlier in connection.execute(query):
+        asked = {"person_id": row.person_id, "counts_on": row.counts_on}
+        for earlier in connection.execute(KEPT_THAT_DAY, asked):
             fold.promises[row.counts_on, None] += 1
             if earlier.ticket:
                 fold.promises[row.counts_on, f"{earlier.source}|{earlier.ticket}"] += 1
-    found: dict[int, Outcome | None] = {row.id: fold.add(fact)}
-    _write_tally(session, row.person_id, row.week, fold.witness, [row])
-    post_differences(session, [row], found, now)
+    shares_a_group = any(fold.earned.values())
+    outcome = fold.add(fact)
+    if not is_last and (shares_a_group or (outcome.points, outcome.why) != (fact.worth, fact.why)):
+        return False
+    if used and (used.last_at, used.last_source, used.last_key) > (row.occurred_at, row.source, row.key):
+        last_at, last_source, last_key = used.last_at, used.last_source, used.last_key
+    else:
+        last_at, last_source, last_key = row.occurred_at, row.source, row.key
+    _write_tally(session, row.person_id, row.week, fold.witness, (last_at, last_source, last_key))
+    post_differences(session, [row], {row.id: outcome}, now)
     return True
 
 
@@ -168,8 +184,8 @@ def post_differences(
     live_ids = [row.entry_id for row in facts if row.entry_id]
     live: dict[int, Any] = {}
     for start in range(0, len(live_ids), 500):
-        query = select(entry).where(entry.c.id.in_(live_ids[start : start + 500]))
-        live |= {line.credit_id: line for line in connection.execute(query)}
+        lines = connection.execute(LINES, {"ids": live_ids[start : start + 500]})
+        live |= {line.credit_id: line for line in lines}
     changes: Counter[tuple[int, str, str, int]] = Counter()
     written = 0
     for row in facts:
@@ -205,13 +221,11 @@ def post_differences(
                 "posted_at": now,
                 "reverses_id": None,
             }
-            entry_id = connection.execute(insert(entry).returning(entry.c.id), values).scalar_one()
+            entry_id = connection.execute(NEW_ENTRY, values).scalar_one()
             _count(changes, _Line(**values), new.points)
             written += 1
-        connection.execute(
-            update(credit).where(credit.c.id == bindparam("credit")),
-            {"credit": row.id, "points": new.points if new else 0, "entry_id": entry_id},
-        )
+        now_worth = {"credit": row.id, "points": new.points if new else 0, "entry_id": entry_id}
+        connection.execute(WORTH, now_worth)
     add_to_scores(session, changes)
     if written:
         beat(session, facts[0].person_id)
@@ -266,24 +280,16 @@ def add_to_scores(session: Session, changes: Mapping[tuple[int, str, str, int], 
         if points
     ]
     if values:
-        statement = upsert(session, score)
-        statement = statement.on_conflict_do_update(
-            index_elements=["team_id", "period", "guideline", "person_id"],
-            set_={"points": score.c.points + statement.excluded.points},
-        )
-        session.connection().execute(statement, values)
+        session.connection().execute(upsert(session, score, adding=True), values)
 
 
 def _write_tally(
-    session: Session, person_id: int, week: str, witness: Mapping[str, int], facts: Sequence[Row]
+    session: Session, person_id: int, week: str, witness: Mapping[str, int], last: tuple[datetime, str, str]
 ) -> None:
-    last = facts[-1]
-    values = {name: witness.get(name, 0) for name in ("colleague", "customer", "promise", "work")}
-    values |= {"last_at": last.occurred_at, "last_source": last.source, "last_key": last.key}
-    statement = upsert(session, tally).values(person_id=person_id, week=week, **values)
-    session.connection().execute(
-        statement.on_conflict_do_update(index_elements=["person_id", "week"], set_=values)
-    )
+    values: dict[str, Any] = {name: witness.get(name, 0) for name in WITNESSES}
+    values |= {"person_id": person_id, "week": week}
+    values |= {"last_at": last[0], "last_source": last[1], "last_key": last[2]}
+    session.connection().execute(upsert(session, tally), values)
 
 
 # --- the same, from nothing ---------------------------------------------------------------------------------
