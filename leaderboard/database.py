@@ -91,7 +91,8 @@ class Database:
         if together and self.is_sqlite:
             mine: Place[T] = Place(work)
             with self._gate.turn(mine) as group:
-                self._commit(group)
+                if group:
+                    self._commit(group)
             return mine.outcome()
         for attempt in range(1, tries + 1):
             try:

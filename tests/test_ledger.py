@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import func, select, text
+from sqlalchemy import event, func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from leaderboard.config import OWN_SOURCE
@@ -418,7 +418,7 @@ def test_any_order_and_repetition_gives_the_same_boards(
     shuffled = [event for event in facts for _ in range(random.Random(seed).randint(1, 4))]
     random.Random(seed).shuffle(shuffled)
     results = []
-    for name, order in (("straight", [facts]), ("one by one", [[event] for event in shuffled])):
+    for name, order in (("straight", [facts]), ("one by one", [[fact] for fact in shuffled])):
         take_back(db)
         for batch in order:
             take_in(db, *batch)
@@ -437,3 +437,30 @@ def take_back(db: Database) -> None:
         session.execute(text("UPDATE credit SET withdrawn_by = NULL, entry_id = NULL"))
         for table in ("points_entry", "score", "tally", "credit", "event", "identity"):
             session.execute(text(f"DELETE FROM {table}"))
+
+
+@pytest.mark.parametrize("earlier", [3, 29])
+def test_a_fact_out_of_order_below_every_limit_asks_no_more_of_a_fuller_week(
+    db: Database, company: Company, earlier: int
+) -> None:
+    take_in(db, *(thanks(n, hours=2, kind="rating.good") for n in range(earlier)))
+    asked: list[str] = []
+    event.listen(db.engine, "before_cursor_execute", lambda *call: asked.append(call[2]))
+    take_in(db, thanks(1000, hours=1, kind="rating.good"))
+    assert not any("credit.week >= " in statement for statement in asked)  # the week is not read again
+    assert points(db, company["ana"]) == 2 * earlier + 2
+    assert_sound(db, company)
+
+
+def test_a_fact_out_of_order_at_a_limit_moves_the_points_to_the_earlier_one(
+    db: Database, company: Company
+) -> None:
+    take_in(db, *(thanks(n, hours=2 + n) for n in range(8)))  # 64 points where 60 are allowed
+    take_in(db, thanks(1000, hours=1))
+    assert points(db, company["ana"]) == 60
+    with db.reading() as session:
+        first = session.execute(
+            select(Credit.points).where(Credit.agent == "ana@example.com").order_by(Credit.id.desc())
+        )
+        assert first.scalars().first() == 8
+    assert_sound(db, company)
