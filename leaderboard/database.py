@@ -5,8 +5,8 @@ import logging
 import random
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -44,13 +44,14 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = _sqlite_engine(url) if self.is_sqlite else _postgresql_engine(url, pool_size)
         path = self.url.database if self.is_sqlite else None
+        self._kept = Kept()
         self._gate = Gate(Path(f"{path}.queue") if path and path != ":memory:" else None)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A session for questions; what it changed by mistake is rolled back."""
         try:
-            with Session(self.engine, expire_on_commit=False) as session:
+            with Session(self.engine, expire_on_commit=False, info={"kept": self._kept}) as session:
                 yield session
         except OperationalError as error:
             raise Unavailable(_reason(error)) from error
@@ -421,6 +422,39 @@ BEATS = text("SELECT coalesce(sum(beats), 0) FROM pulse")
 def pulse(session: Session) -> int:
     """Grows with every change that a page may show; equal numbers mean that nothing did."""
     return int(session.connection().execute(BEATS).scalar_one())
+
+
+class Kept:
+    """What was worked out from the database, each with the pulse it is true for; beyond MOST the oldest goes."""
+
+    MOST = 500
+
+    def __init__(self) -> None:
+        self._mutex = threading.Lock()
+        self._known: OrderedDict[Hashable, tuple[int, Any]] = OrderedDict()
+
+    def get(self, name: Hashable, beats: int, make: Callable[[], T]) -> T:
+        with self._mutex:
+            known = self._known.get(name)
+        if known and known[0] == beats:
+            return cast("T", known[1])
+        made = make()
+        with self._mutex:
+            self._known[name] = (beats, made)
+            self._known.move_to_end(name)
+            while len(self._known) > self.MOST:
+                self._known.popitem(last=False)
+        return made
+
+
+def kept(session: Session, name: Hashable, make: Callable[[], T]) -> T:
+    """What `make` says, asked again only after something has changed; in a writing unit, which may yet be undone, always."""
+    known: Kept | None = session.info.get("kept")
+    if known is None:
+        return make()
+    if "beats" not in session.info:  # before anything else is read: newer data under an older pulse does no harm
+        session.info["beats"] = pulse(session)
+    return known.get(name, session.info["beats"], make)
 
 
 LEDGER = "points_entry"

@@ -1,16 +1,20 @@
 """Questions about the ledger: who leads, who is around me, why does Ana have 40.
 
-Boards read the running scores by one index each; their cost does not grow with the ledger. Equal points share a rank (1-2-2-4).
+Boards read the running scores by one index each; their cost does not grow with the ledger. Ranks far from the top are read
+from a count that all viewers share until something changes. Equal points share a rank (1-2-2-4).
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from itertools import accumulate
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, tuple_
 from sqlmodel import Session
 
+from leaderboard.database import kept
 from leaderboard.points import FairPlay
 from leaderboard.tables import COMPANY, EVERY, Credit, Event, Person, PointsEntry, Score
 
@@ -63,33 +67,82 @@ class Line:
     evidence: dict[str, Any]
 
 
-def ranked(
-    day: date, newcomer_days: int = FairPlay().newcomer_days, inside: bool = False
-) -> ColumnElement[bool]:
-    """Who is ranked on this day (fair play 12): no bots, leavers or merged, nobody who opted out or is away, no newcomers."""
-    visible = ("on", "alias", "team") if inside else ("on", "alias")
-    return and_(
-        person.c.active,
-        person.c.bot.is_(False),
-        person.c.merged_into_id.is_(None),
-        person.c.visibility.in_(visible),
-        or_(person.c.away_from.is_(None), person.c.away_from > day, person.c.away_until < day),
-        or_(person.c.joined_on.is_(None), person.c.joined_on <= day - timedelta(days=newcomer_days)),
-    )
-
-
-def _on(board: Board, now: datetime, newcomer_days: int) -> Any:
-    return and_(
-        score.c.team_id == board.team_id,
-        score.c.period == board.period,
-        score.c.guideline == board.guideline,
-        score.c.points > 0,
-        ranked(now.date(), newcomer_days, board.inside),
-    )
-
-
+_on_board = and_(
+    score.c.team_id == bindparam("team_id"),
+    score.c.period == bindparam("period"),
+    score.c.guideline == bindparam("guideline"),
+)
+# Who is ranked (fair play 12): no bots, leavers or merged, nobody who opted out or is away, no newcomers.
+_ranked = and_(
+    person.c.active,
+    person.c.bot.is_(False),
+    person.c.merged_into_id.is_(None),
+    person.c.visibility.in_(bindparam("visible", expanding=True)),
+    or_(
+        person.c.away_from.is_(None),
+        person.c.away_from > bindparam("day"),
+        person.c.away_until < bindparam("day"),
+    ),
+    or_(person.c.joined_on.is_(None), person.c.joined_on <= bindparam("joined_by")),
+)
 _scores = score.join(person, person.c.id == score.c.person_id)
-_by_points = (score.c.points.desc(), score.c.person_id.desc())
+_place = tuple_(score.c.points, score.c.person_id)
+_given_place = tuple_(bindparam("points"), bindparam("person_id"))
+_downwards = (score.c.points.desc(), score.c.person_id.desc())
+
+# Built once: building a statement costs more than running it, and these run with every look at a board.
+_ROWS = select(score.c.person_id, score.c.points).select_from(_scores).where(_on_board, _ranked)
+_LIMITED = _ROWS.limit(bindparam("most"))
+_HAS_POINTS = score.c.points > 0
+TOP = _LIMITED.where(_HAS_POINTS).order_by(*_downwards)
+BELOW = TOP.where(_place < _given_place)
+ABOVE = _LIMITED.where(_place > _given_place).order_by(score.c.points, score.c.person_id)
+MINE = _ROWS.where(_HAS_POINTS, score.c.person_id == bindparam("person_id"))
+SOME = _ROWS.where(_HAS_POINTS, score.c.person_id.in_(bindparam("people", expanding=True)))
+CROWD = (
+    select(score.c.points, func.count())
+    .select_from(_scores)
+    .where(_on_board, _ranked, _HAS_POINTS)
+    .group_by(score.c.points)
+    .order_by(score.c.points)
+)
+
+
+def _asked(board: Board, now: datetime, newcomer_days: int) -> dict[str, Any]:
+    day = now.date()
+    return {
+        "team_id": board.team_id,
+        "period": board.period,
+        "guideline": board.guideline,
+        "visible": ("on", "alias", "team") if board.inside else ("on", "alias"),
+        "day": day,
+        "joined_by": day - timedelta(days=newcomer_days),
+    }
+
+
+class Crowd:
+    """How many people of a board have how many points: what a rank is read from."""
+
+    def __init__(self, counts: Iterable[tuple[int, int]]) -> None:
+        """`counts` are (points, people), the fewest points first."""
+        pairs = list(counts)
+        self._points = [points for points, _ in pairs]
+        self._up_to = list(accumulate(people for _, people in pairs))
+
+    def rank(self, points: int) -> int:
+        """1, and one more for everybody who has more points."""
+        place = bisect_right(self._points, points)
+        everybody = self._up_to[-1] if self._up_to else 0
+        return 1 + everybody - (self._up_to[place - 1] if place else 0)
+
+
+def _crowd(session: Session, asked: dict[str, Any]) -> Crowd:
+    """Read anew only after something changed: everybody who looks at the same board shares it."""
+    return kept(
+        session,
+        ("crowd", *asked.values()),
+        lambda: Crowd((row[0], row[1]) for row in session.connection().execute(CROWD, asked)),
+    )
 
 
 def top(
@@ -101,15 +154,16 @@ def top(
     newcomer_days: int = FairPlay().newcomer_days,
 ) -> list[Standing]:
     """The board from its top, or after a (points, person id) that an earlier page ended with."""
-    where = _on(board, now, newcomer_days)
-    query = select(score.c.person_id, score.c.points).select_from(_scores).where(where)
+    asked = _asked(board, now, newcomer_days)
     if after:
-        points, person_id = after
-        query = query.where(
-            or_(score.c.points < points, and_(score.c.points == points, score.c.person_id < person_id))
-        )
-    rows = session.connection().execute(query.order_by(*_by_points).limit(limit)).all()
-    return _rank(session, where, rows)
+        place = {"points": after[0], "person_id": after[1], "most": limit}
+        rows = session.connection().execute(BELOW, asked | place).all()
+        return _placed(_crowd(session, asked), rows) if rows else []
+    found: list[Standing] = []
+    for place_, row in enumerate(session.connection().execute(TOP, asked | {"most": limit}), 1):
+        rank = found[-1].rank if found and found[-1].points == row.points else place_
+        found.append(Standing(rank, row.person_id, row.points))
+    return found
 
 
 def around(
@@ -121,45 +175,19 @@ def around(
     newcomer_days: int = FairPlay().newcomer_days,
 ) -> list[Standing]:
     """A person's place with the neighbours above and below; empty when the person is not ranked or has no points yet."""
-    where = _on(board, now, newcomer_days)
+    asked = _asked(board, now, newcomer_days)
     connection = session.connection()
-    base = select(score.c.person_id, score.c.points).select_from(_scores).where(where)
-    mine = connection.execute(base.where(score.c.person_id == person_id)).first()
+    mine = connection.execute(MINE, asked | {"person_id": person_id}).first()
     if mine is None:
         return []
-    higher = or_(
-        score.c.points > mine.points, and_(score.c.points == mine.points, score.c.person_id > person_id)
-    )
-    lower = or_(
-        score.c.points < mine.points, and_(score.c.points == mine.points, score.c.person_id < person_id)
-    )
-    above = connection.execute(
-        base.where(higher).order_by(score.c.points, score.c.person_id).limit(each)
-    ).all()
-    below = connection.execute(base.where(lower).order_by(*_by_points).limit(each)).all()
-    rows = [*reversed(above), mine, *below]
-    return _rank(session, where, rows)
+    place = asked | {"person_id": person_id, "points": mine.points, "most": each}
+    above = connection.execute(ABOVE, place).all()
+    below = connection.execute(BELOW, place).all()
+    return _placed(_crowd(session, asked), [*reversed(above), mine, *below])
 
 
-def _above(session: Session, where: Any, points: int) -> int:
-    """How many ranked people have more points."""
-    query = select(func.count()).select_from(_scores).where(where, score.c.points > points)
-    return int(session.connection().execute(query).scalar_one())
-
-
-def _rank(session: Session, where: Any, rows: Sequence[Any]) -> list[Standing]:
-    """Ranks for rows that stand next to each other on a board."""
-    if not rows:
-        return []
-    above = _above(session, where, rows[0].points)
-    tied_before = and_(score.c.points == rows[0].points, score.c.person_id > rows[0].person_id)
-    query = select(func.count()).select_from(_scores).where(where, tied_before)
-    skipped = above + int(session.connection().execute(query).scalar_one())
-    found = [Standing(above + 1, rows[0].person_id, rows[0].points)]
-    for place, row in enumerate(rows[1:], 1):
-        rank = found[-1].rank if found[-1].points == row.points else skipped + place + 1
-        found.append(Standing(rank, row.person_id, row.points))
-    return found
+def _placed(crowd: Crowd, rows: Iterable[Any]) -> list[Standing]:
+    return [Standing(crowd.rank(row.points), row.person_id, row.points) for row in rows]
 
 
 def movement(
@@ -171,21 +199,12 @@ def movement(
     newcomer_days: int = FairPlay().newcomer_days,
 ) -> list[Standing]:
     """The same standings, each with its rank in the period `before`."""
-    earlier = Board(before, board.team_id, board.guideline, board.inside)
-    where = _on(earlier, now, newcomer_days)
+    asked = _asked(replace(board, period=before), now, newcomer_days)
     standings = list(standings)
-    ids = [item.person_id for item in standings]
-    query = (
-        select(score.c.person_id, score.c.points)
-        .select_from(_scores)
-        .where(where, score.c.person_id.in_(ids))
-    )
-    points = {row.person_id: row.points for row in session.connection().execute(query)} if ids else {}
-    ranks = {value: 1 + _above(session, where, value) for value in set(points.values())}
-    return [
-        Standing(item.rank, item.person_id, item.points, ranks.get(points.get(item.person_id, 0)))
-        for item in standings
-    ]
+    people = [item.person_id for item in standings]
+    found = session.connection().execute(SOME, asked | {"people": people}).all() if people else []
+    ranks = {item.person_id: item.rank for item in _placed(_crowd(session, asked), found)} if found else {}
+    return [replace(item, before=ranks.get(item.person_id)) for item in standings]
 
 
 def total_ever(session: Session, person_id: int) -> int:
