@@ -5,6 +5,8 @@ pytest's own `record_property` what was tried: the soak adds it up.
 """
 
 import os
+import time
+from collections.abc import Callable
 from random import Random
 
 TIMES = int(os.environ.get("EXTRA_MILE_TIMES", "1"))
@@ -19,3 +21,13 @@ def trials(quick: int) -> int:
 def dice(name: str) -> Random:
     """Chance that the same seed repeats; another name throws other dice."""
     return Random(f"{SEED}/{name}")
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 30) -> bool:
+    """Whether something comes to hold within so long."""
+    until = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.02)
+    return True

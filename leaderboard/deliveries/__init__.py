@@ -1,5 +1,6 @@
 """Receive, work through, replay, pull: from the outside world to events."""
 
+from leaderboard.deliveries.bounds import Busy, Lanes, watch
 from leaderboard.deliveries.listing import accounts, brought, is_account, listed
 from leaderboard.deliveries.pulling import link_newcomers, match_accounts, pull, pull_due, pull_soon
 from leaderboard.deliveries.receiving import Receipt, receive, refuse, replay, translate, work_through
@@ -16,6 +17,8 @@ from leaderboard.deliveries.trying import (
 )
 
 __all__ = [
+    "Busy",
+    "Lanes",
     "Preview",
     "Receipt",
     "Rotation",
@@ -41,5 +44,6 @@ __all__ = [
     "source_statuses",
     "translate",
     "unlinked",
+    "watch",
     "work_through",
 ]

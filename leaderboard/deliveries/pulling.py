@@ -2,9 +2,11 @@
 
 import logging
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import islice
 
 import httpx
 from sqlalchemy import func, select, update
@@ -14,6 +16,7 @@ from leaderboard import ledger, outgoing
 from leaderboard.config import Config
 from leaderboard.database import Database
 from leaderboard.database import insert as upsert
+from leaderboard.deliveries.bounds import Aside, Hanging
 from leaderboard.deliveries.receiving import take_in
 from leaderboard.people import normal_email
 from leaderboard.plugin import Account, Invalid, Page, Plugin, TryLater
@@ -22,13 +25,23 @@ from leaderboard.weeks import Clock
 
 log = logging.getLogger(__name__)
 sources = Source.__table__  # type: ignore[attr-defined]
+_beside = Aside()
 identity = Identity.__table__  # type: ignore[attr-defined]
 person = Person.__table__  # type: ignore[attr-defined]
 
 EVERY = timedelta(minutes=5)
 """How often the clock pulls a source that works."""
 ACCOUNTS_EVERY = timedelta(hours=12)
+MOST_ACCOUNTS = 100_000
 LONGEST_WAIT = timedelta(hours=1)
+PAGE_WITHIN = timedelta(minutes=15)
+"""A pull that brings no page for so long hangs."""
+STILL_RUNS = (
+    "the last pull has brought no page for a quarter of an hour and has not ended: the plugin or its tool hangs; "
+    "when that is mended, start the clock again"
+)
+WAITS_FOR = 20.0
+"""Seconds that the clock waits for one source before it turns to the next; the pull goes on beside it."""
 
 
 def http_for(config: Config, plugin: Plugin) -> httpx.Client:
@@ -50,40 +63,43 @@ def pull(
         raise Invalid(f"{source} is not pulled: its section has no API credentials")
     cursor = _begin(db, source, clock())
     total = 0
-    try:
-        with http_for(config, plugin) as http:
-            for page in plugin.pull(http, cursor):
-                new = db.write(partial(_take_page, source=source, page=page, now=clock()))
-                total += new
-                tell(new)
-                if page.last:
-                    break
-    except (Invalid, TryLater) as error:
-        wait = timedelta(seconds=error.seconds) if isinstance(error, TryLater) else EVERY
-        _failed(db, source, str(error), clock(), wait)
-        raise
-    except Exception as error:
-        _failed(db, source, "the plugin failed:\n" + traceback.format_exc(limit=-3)[-2000:], clock(), EVERY)
-        raise Invalid(f"the plugin of {source} failed: {type(error).__name__}") from error
+    with _noting_failure(db, source, clock), http_for(config, plugin) as http:
+        for page in plugin.pull(http, cursor):
+            new = db.write(partial(_take_page, source=source, page=page, now=clock()))
+            total += new
+            tell(new)
+            if page.last:
+                break
     _finished(db, source, clock())
     log.info("pull", extra={"source": source, "events": total})
     return total
 
 
 def pull_due(db: Database, config: Config, clock: Clock) -> int:
-    """Pull every source whose time has come; one that fails keeps no other waiting. Returns how many were pulled."""
+    """Pull every source whose time has come; one that fails or hangs keeps no other waiting. Returns how many were pulled."""
     pulled = 0
     for source, plugin in config.plugins.items():
         if plugin.api_url() is None or not _is_due(db, source, clock()):
             continue
+        name = (db.url, source)
+        if _beside.is_busy(name):
+            _failed(db, source, STILL_RUNS, clock(), EVERY)
+            continue
         pulled += 1
         try:
-            if _accounts_are_old(db, source, clock()):
-                match_accounts(db, config, source, clock)
-            pull(db, config, source, clock)
+            _beside.run(name, partial(_pull_one, db, config, source, clock), WAITS_FOR)
+        except Hanging:
+            log.info("pull goes on beside the clock", extra={"source": source})
         except (Invalid, TryLater) as error:
             log.warning("pull failed", extra={"source": source, "reason": str(error)[:300]})
     return pulled
+
+
+def _pull_one(db: Database, config: Config, source: str, clock: Clock) -> None:
+    if _accounts_are_old(db, source, clock()):
+        with _noting_failure(db, source, clock):
+            match_accounts(db, config, source, clock)
+    pull(db, config, source, clock)
 
 
 def pull_soon(session: Session, source: str, now: datetime) -> None:
@@ -98,7 +114,7 @@ def match_accounts(db: Database, config: Config, source: str, clock: Clock) -> i
     """
     plugin = config.plugins[source]
     with http_for(config, plugin) as http:
-        accounts = list(plugin.accounts(http))
+        accounts = list(islice(plugin.accounts(http), MOST_ACCOUNTS))
     now = clock()
     linked = 0
     for start in range(0, len(accounts), 100):
@@ -163,13 +179,13 @@ def _take_page(session: Session, source: str, page: object, now: datetime) -> in
     if not isinstance(page, Page):
         raise TypeError(f"pull() yielded {type(page).__name__}, not Page")
     posted = take_in(session, source, list(page.events), now)
-    _touch(session, source, cursor=page.cursor)
+    _touch(session, source, cursor=page.cursor, next_pull_at=now + PAGE_WITHIN)
     return posted.new
 
 
 def _begin(db: Database, source: str, now: datetime) -> str | None:
     with db.writing() as session:
-        _touch(session, source, pull_started_at=now, next_pull_at=now + LONGEST_WAIT)
+        _touch(session, source, pull_started_at=now, next_pull_at=now + PAGE_WITHIN)
         cursor = (
             session.connection().execute(select(sources.c.cursor).where(sources.c.name == source)).scalar()
         )
@@ -179,6 +195,20 @@ def _begin(db: Database, source: str, now: datetime) -> str | None:
 def _finished(db: Database, source: str, now: datetime) -> None:
     with db.writing() as session:
         _touch(session, source, pulled_at=now, next_pull_at=now + EVERY, pull_failures=0, pull_error=None)
+
+
+@contextmanager
+def _noting_failure(db: Database, source: str, clock: Clock) -> Iterator[None]:
+    """Write down with the source what goes wrong and how long to wait, and raise it again (a plugin's mistake as Invalid)."""
+    try:
+        yield
+    except (Invalid, TryLater) as error:
+        wait = timedelta(seconds=error.seconds) if isinstance(error, TryLater) else EVERY
+        _failed(db, source, str(error), clock(), wait)
+        raise
+    except Exception as error:
+        _failed(db, source, "the plugin failed:\n" + traceback.format_exc(limit=-3)[-2000:], clock(), EVERY)
+        raise Invalid(f"the plugin of {source} failed: {type(error).__name__}") from error
 
 
 def _failed(db: Database, source: str, reason: str, now: datetime, wait: timedelta) -> None:
@@ -203,7 +233,8 @@ def _is_due(db: Database, source: str, now: datetime) -> bool:
             .execute(select(sources.c.next_pull_at).where(sources.c.name == source))
             .scalar()
         )
-    return due is None or due <= now
+    # a longer wait than we ever let wait was written before the machine's clock was put back
+    return due is None or due <= now or due > now + LONGEST_WAIT
 
 
 def _accounts_are_old(db: Database, source: str, now: datetime) -> bool:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from itertools import islice
 from typing import Any
 from urllib.parse import quote
@@ -29,13 +28,14 @@ from leaderboard.weeks import Clock
 log = logging.getLogger(__name__)
 rows = DeliveryRow.__table__  # type: ignore[attr-defined]
 sources = Source.__table__  # type: ignore[attr-defined]
+_beside = Aside()
 
 MOST_EVENTS = 1_000
 """What one delivery may bring; a tool's batch is a hundred at most."""
 BACK_OFF = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 240, 720, 1440))
 """How long after each failure the clock tries again; after the last one a person decides."""
 TRANSLATES_FOR = 20.0
-"""Seconds that the clock, or a person who waits for a page, gives a plugin for one delivery; it needs less than a thousandth."""
+"""Seconds that the clock, or a person who waits for a page, gives a plugin for one delivery; it needs a thousandth of one."""
 NOT_KEPT = ("authorization", "cookie", "proxy-authorization", "x-forwarded-for", "x-real-ip", "forwarded")
 
 
@@ -66,12 +66,10 @@ def translate(plugin: Plugin, delivery: Delivery) -> tuple[list[Event], str | No
     return events, None
 
 
-def translate_patiently(
-    plugin: Plugin, delivery: Delivery, aside: Aside = Aside()
-) -> tuple[list[Event], str | None]:
+def translate_patiently(plugin: Plugin, delivery: Delivery) -> tuple[list[Event], str | None]:
     """The same, from a plugin that may hang: then there are no events, and that is the reason."""
     try:
-        return aside.run(id(plugin), lambda: translate(plugin, delivery), TRANSLATES_FOR)
+        return _beside.run(id(plugin), lambda: translate(plugin, delivery), TRANSLATES_FOR)
     except Hanging as error:
         return [], f"the plugin hangs: {error}"
 
@@ -81,14 +79,14 @@ def receive(
     config: Config,
     source: str,
     delivery: Delivery,
-    lane: AbstractContextManager[None] = nullcontext(),
+    lane: AbstractContextManager[None] | None = None,
 ) -> Receipt:
     """Take in a delivery that `verify` let through. Raises Unavailable when the database cannot keep it.
 
     The plugin works inside `lane`, the database outside of it.
     """
     plugin = config.plugins[source]
-    with lane:
+    with lane or nullcontext():
         events, reason = translate(plugin, delivery)
     values = {
         "source": source,
@@ -122,13 +120,13 @@ def _write(
 ) -> Receipt:
     """Settle a delivery in one unit of work; facts that cannot be posted, whyever, make a failed one that stops no other."""
     try:
-        return db.write(partial(settle, events=events, reason=reason))
+        return db.write(lambda session: settle(session, events, reason))
     except Unavailable:
         raise
     except Exception:
         log.exception("facts not posted")
-        reason = "its facts could not be posted:\n" + traceback.format_exc(limit=-4)[-4000:]
-    return db.write(partial(settle, events=[], reason=reason))
+        wrong = "its facts could not be posted:\n" + traceback.format_exc(limit=-4)[-4000:]
+    return db.write(lambda session: settle(session, [], wrong))
 
 
 def _settle(

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import SecretStr
 from sqlmodel import Session, col, select
 
-from leaderboard.deliveries.receiving import translate
+from leaderboard.deliveries.receiving import translate_patiently
 from leaderboard.ledger import rules_of
 from leaderboard.plugin import Delivery, Event, Plugin, Refused
 from leaderboard.tables import Delivery as DeliveryRow
@@ -46,7 +46,7 @@ class Preview:
 
 def preview(session: Session, source: str, plugin: Plugin, delivery: Delivery) -> Preview:
     """Translate a body as if it had come and been verified, and store nothing."""
-    events, reason = translate(plugin, delivery)
+    events, reason = translate_patiently(plugin, delivery)
     rules = rules_of(session, Week.of(delivery.received_at.date()))
     keys = [event.key for event in events]
     known = set(

@@ -127,17 +127,56 @@ class Event:
     evidence: Mapping[str, str | int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        """Refuse what no database should hold, wherever the event came from."""
         if self.kind not in KINDS:
             raise Invalid(f"{self.kind!r} is not a kind; it is one of {', '.join(KINDS)}", "kind")
-        if not self.key or len(self.key) > 200:
+        if not self.key:
             raise Invalid("an event's key has 1 to 200 characters", "key")
+        if not isinstance(self.agents, tuple) or len(self.agents) > MOST_AGENTS:
+            raise Invalid(f"an event's agents are a tuple of at most {MOST_AGENTS}", "agents")
+        for name, most in MOST_CHARACTERS.items():
+            value = getattr(self, name)
+            if value is not None:
+                _refuse_text(name, value, most)
+        for agent in self.agents:
+            _refuse_text("agents", agent, 200)
         for moment in (self.occurred_at, self.due_at):
-            if moment is not None and moment.tzinfo is None:
+            if moment is None:
+                continue
+            if moment.tzinfo is None:
                 raise Invalid("an event's times say their zone", "occurred_at")
+            if not 1970 <= moment.year <= 9998:
+                raise Invalid("an event's times are of the years 1970 to 9998", "occurred_at")
+        if len(self.evidence) > MOST_EVIDENCE:
+            raise Invalid(f"an event's evidence has at most {MOST_EVIDENCE} items", "evidence")
+        for name, value in self.evidence.items():
+            _refuse_text("evidence", name, 200)
+            if not isinstance(value, int) or not -(2**63) <= value < 2**63:
+                _refuse_text("evidence", value, 2_000)
         if self.kind == "fact.withdrawn" and not self.object:
             raise Invalid(
                 "fact.withdrawn names the key of the fact that no longer holds in `object`", "object"
             )
+
+
+MOST_AGENTS = 50
+MOST_EVIDENCE = 50
+MOST_CHARACTERS = {
+    "key": 200,
+    "giver": 200,
+    "customer": 400,
+    "object": 400,
+    "ticket": 400,
+    "text": 20_000,
+    "url": 4_000,
+    "guideline": 40,
+}
+"""Of an event's texts. What is shown is cut further; these only keep a plugin's mistake out of the database."""
+
+
+def _refuse_text(name: str, value: object, most: int) -> None:
+    if len(text_of(value, most + 1)) > most:
+        raise Invalid(f"an event's {name} has at most {most:,} characters", name)
 
 
 @dataclass(frozen=True)

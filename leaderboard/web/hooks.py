@@ -1,5 +1,6 @@
 """POST /hooks/<source>: the door for helpdesks. Answers fast and in words that the sender's log can show."""
 
+import logging
 import threading
 from collections import Counter
 from datetime import datetime, timedelta
@@ -10,14 +11,19 @@ from flask.typing import ResponseReturnValue
 
 from leaderboard import deliveries
 from leaderboard.database import Unavailable
-from leaderboard.plugin import Delivery, Refused
+from leaderboard.plugin import Delivery, Plugin, Refused
 from leaderboard.web import config, db, now
 from leaderboard.web.access import public
 
+log = logging.getLogger(__name__)
 pages = Blueprint("hooks", __name__)
 
 RETRY_AFTER = 5
 """Seconds: Zendesk retries a 503 only when we ask for less than 60."""
+
+
+class Broken(Exception):
+    """The plugin raised something that is no answer."""
 
 
 class Refusals:
@@ -46,6 +52,7 @@ class Refusals:
 @pages.record_once
 def _start_counting(state: BlueprintSetupState) -> None:
     state.app.extensions["refusals"] = Refusals()
+    state.app.extensions["lanes"] = deliveries.Lanes(state.app.extensions["config"].server.threads)
 
 
 @pages.route("/hooks/<source>", methods=["GET", "POST", "PUT", "PATCH"])
@@ -66,25 +73,27 @@ def hook(source: str) -> ResponseReturnValue:
         method=request.method,
         args=request.args.to_dict(),
     )
+    refusals: Refusals = current_app.extensions["refusals"]
+    lanes: deliveries.Lanes = current_app.extensions["lanes"]
     try:
-        greeting = plugin.greet(delivery)
-        if greeting is not None:
-            return Response(greeting.body, greeting.status, content_type=greeting.content_type)
-        if request.method in ("GET", "HEAD"):
-            return jsonify(error="this address takes deliveries by POST"), 405, {"Allow": "POST"}
-        plugin.verify(delivery)
+        with lanes.lane(source):
+            at_once = _at_the_door(plugin, delivery)
+        if at_once is not None:
+            return at_once
+        receipt = deliveries.receive(db(), config(), source, delivery, lanes.lane(source))
     except Refused as error:
-        refusals: Refusals = current_app.extensions["refusals"]
         refusals.count(source, str(error), delivery.received_at)
         return jsonify(error=f"refused: {error}"), 401
-    try:
-        receipt = deliveries.receive(db(), config(), source, delivery)
     except Unavailable:
-        return (
-            jsonify(error="cannot be stored at the moment; please send it again"),
-            503,
-            {"Retry-After": str(RETRY_AFTER)},
-        )
+        return _later("cannot be stored at the moment; please send it again")
+    except deliveries.Busy:
+        log.warning("a plugin hangs or is slow", extra={"source": source})
+        return _later("this source is busy; please send it again")
+    except Broken:
+        # Nothing was proven, so nothing is kept; the tool may send it again after the fix.
+        log.exception("a plugin failed at the door", extra={"source": source})
+        refusals.count(source, "the plugin failed; the log says why", delivery.received_at)
+        return _later("the plugin for this source failed; please send it again")
     answer = {
         "delivery": receipt.id,
         "state": receipt.state,
@@ -94,3 +103,23 @@ def hook(source: str) -> ResponseReturnValue:
     if receipt.state == "failed":
         answer["reason"] = "it could not be read; it is kept and will be tried again"
     return jsonify(answer), 202
+
+
+def _at_the_door(plugin: Plugin, delivery: Delivery) -> ResponseReturnValue | None:
+    """What is answered without taking anything in; None for a delivery that is the tool's. Raises Refused or Broken."""
+    try:
+        greeting = plugin.greet(delivery)
+        if greeting is not None:
+            return Response(greeting.body, greeting.status, content_type=greeting.content_type)
+        if delivery.method in ("GET", "HEAD"):
+            return jsonify(error="this address takes deliveries by POST"), 405, {"Allow": "POST"}
+        plugin.verify(delivery)
+    except Refused:
+        raise
+    except Exception as error:
+        raise Broken from error
+    return None
+
+
+def _later(error: str) -> ResponseReturnValue:
+    return jsonify(error=error), 503, {"Retry-After": str(RETRY_AFTER)}
