@@ -2,16 +2,11 @@
 
 import json
 import re
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
-from playwright.sync_api import Browser
-from werkzeug.serving import make_server
 
 from leaderboard import config as settings
 from leaderboard import deliveries, health, ledger, people, standings
@@ -406,53 +401,3 @@ def test_numbers_that_cannot_be_are_refused_beside_their_field(db: Database, ada
         assert re.search("field-error|Change at least one|NUL", answer.text), wrong
     with db.reading() as session:
         assert ledger.versions(session) == []
-
-
-# ------------------------------------------------------------------------------------------ in a browser
-
-
-@contextmanager
-def serving(app: Flask) -> Iterator[str]:
-    """The app on a free port; answers its address."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_pages_are_readable_by_everybody(
-    desk: Flask,
-    db: Database,
-    company: Company,
-    visit: Callable[[str], Visitor],
-    browser: Browser,
-    scheme: str,
-) -> None:
-    send(desk, db)
-    send(desk, db, b"{")
-    send(desk, db, stranger())
-    client = visit("ada")
-    client.get("/admin")
-    cookie = client.get_cookie("extra_mile")
-    assert cookie
-    with serving(desk) as address:
-        for width in (390, 1440):
-            context = browser.new_context(
-                color_scheme=cast("Any", scheme), viewport={"width": width, "height": 900}
-            )
-            context.add_cookies([{"name": "extra_mile", "value": cookie.value, "url": address}])
-            page = context.new_page()
-            for path in PAGES:
-                page.goto(address + path)
-                found = Axe().run(page)
-                assert found.violations_count == 0, (path, width, found.generate_report())
-                wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-                assert wide <= 0, (path, width)
-            context.close()

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.make import Company
-from tests.web.test_browser import DESK, PHONE, address, barriers, opened
+from tests.web.test_browser import PHONE, address, opened
 from tests.web.test_weeks import closed, week
 
 __all__ = ["address", "closed", "opened", "week"]
@@ -38,22 +38,3 @@ def test_a_lead_replaces_a_winner_finds_words_and_announces_on_a_phone(
     expect(page).to_have_url(re.compile(r"/weeks/2026-W47\?team=care$"))
     expect(page.locator(".winner")).to_contain_text("He went back for the shirt.")
     expect(page.get_by_text("Announced. The page of the week stays")).to_be_visible()
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/lead/weeks/care/2026-W47",
-        "/lead/team/care/channels",
-        "/weeks/2026-W47?team=care",
-        "/weeks/2026-W47",
-        "/weeks",
-    ],
-)
-def test_the_pages_of_a_week_are_open_to_everybody_and_fit_their_screen(
-    closed: int, opened: Opened, path: str
-) -> None:
-    for screen, scheme in ((PHONE, "light"), (DESK, "dark")):
-        page = opened(path, "lea", viewport=screen, color_scheme=scheme)
-        assert barriers(page) == []
-        assert page.evaluate("document.documentElement.scrollWidth") <= screen["width"]

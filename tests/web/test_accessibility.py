@@ -1,0 +1,99 @@
+"""Everybody can use every page: axe finds nothing (WCAG 2.2 AA) as anybody, in light and dark, and nothing is too wide.
+
+The walk takes its pages from the routes, so a new one is looked at by itself. A page is looked at in another role when it shows
+that one something more: an element, a class or a control that it did not have before.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from flask import Flask
+from playwright.sync_api import Browser, Page
+
+from tests.visitor import Visitor
+from tests.web.test_browser import DESK, PHONE, address
+from tests.web.world import World, world
+
+__all__ = ["address", "world"]
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+EVERY_RULE = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
+COLOURS = {"resultTypes": ["violations"], "runOnly": ["color-contrast"]}
+BESIDES = (
+    "/?team=shop&period=year",
+    "/nominate?for=ben",
+    "/people/lea",
+    "/people/ana",
+    "/stories?order=loved",
+    "/stories/{waiting}",
+    "/stories/{waiting}/edit",
+    "/weeks/2026-W47?team=care",
+    "/weeks/2026-W48?team=care",
+    "/lead/weeks/shop/2026-W47",
+    "/lead/weeks/care/2026-W48",
+    "/admin/deliveries?state=failed",
+    "/admin/deliveries/3",
+    "/nowhere",
+)
+"""The same pages in other states."""
+
+
+def pages(world: World, visitor: Visitor, seen: dict[str, set[str]]) -> Iterator[str]:
+    """The addresses of the pages that this visitor may open, but those that show nothing which others did not see there."""
+    besides = [path.format(**world.names) for path in BESIDES]
+    for path in [*(path for rule, path in world.routes("GET") if rule.endpoint != "static"), *besides]:
+        answer = visitor.get(path)
+        if answer.mimetype == "text/html" and "<main" in answer.text:
+            shapes = set(re.findall(r'<\w+(?: [\w-]+="[\w -]*")?', answer.text.partition("<main")[2]))
+            if shapes - seen.get(path, set()):
+                seen[path] = seen.get(path, set()) | shapes
+                yield path
+
+
+@pytest.fixture
+def app(world: World) -> Flask:
+    return world.app
+
+
+def test_every_page_is_open_to_everybody_in_light_and_dark(
+    world: World, browser: Browser, address: str
+) -> None:
+    seen: dict[str, set[str]] = {}
+    looked_at: list[str] = []
+    barriers: list[tuple[object, ...]] = []
+    for handle in (None, "ana", "lea", "ada"):
+        context = browser.new_context(reduced_motion="reduce")  # colours change at once
+        visitor = world.visitor(handle)
+        visitor.get("/sign-in")
+        cookie = visitor.get_cookie("extra_mile")
+        assert cookie is not None
+        context.add_cookies([{"name": "extra_mile", "value": cookie.value, "url": address}])
+        page = context.new_page()
+        for path in pages(world, visitor, seen):
+            looked_at.append(path)
+            page.emulate_media(color_scheme="light")
+            page.set_viewport_size(PHONE)
+            page.goto(address + path)
+            barriers += [(path, handle, "light", *found) for found in found_by_axe(page, EVERY_RULE)]
+            barriers += [(path, "too wide for a phone")] * too_wide(page)
+            page.emulate_media(color_scheme="dark")
+            page.set_viewport_size(DESK)
+            barriers += [(path, handle, "dark", *found) for found in found_by_axe(page, COLOURS)]
+            barriers += [(path, "too wide for a desk")] * too_wide(page)
+        context.close()
+    assert barriers == []
+    assert len(looked_at) > 50
+
+
+def found_by_axe(page: Page, options: dict[str, Any]) -> list[tuple[str, list[str]]]:
+    if page.evaluate("typeof axe") == "undefined":
+        page.evaluate(Axe().axe_script)
+    violations = page.evaluate("options => axe.run(options)", options)["violations"]
+    return [(each["id"], [node["html"][:200] for node in each["nodes"]]) for each in violations]
+
+
+def too_wide(page: Page) -> bool:
+    return bool(page.evaluate("document.documentElement.scrollWidth > innerWidth"))
