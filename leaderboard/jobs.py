@@ -58,6 +58,17 @@ def start(db: Database, config: Config, clock: Clock) -> BackgroundScheduler:
     return timers
 
 
+def set_right(timers: BackgroundScheduler, moment: datetime) -> int:
+    """Let every timer tick at once that waits for longer than its own interval; returns how many.
+
+    The machine's clock was put back then, and APScheduler would sit still until it has caught up.
+    """
+    late = [job for job in timers.get_jobs() if job.next_run_time - moment > job.trigger.interval]
+    for job in late:
+        job.modify(next_run_time=moment)
+    return len(late)
+
+
 def tick(job: Job, db: Database, config: Config, clock: Clock) -> bool:
     """Run a job once; whether it ended well. What goes wrong is logged and noted, and stops no other job and no later tick."""
     error = None

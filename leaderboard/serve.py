@@ -12,11 +12,12 @@ from typing import Any
 
 import structlog
 
-from leaderboard import jobs, weeks
+from leaderboard import deliveries, jobs, weeks
 from leaderboard.app import create_app
 from leaderboard.check import unfit
 from leaderboard.config import Config, ConfigError, load
 from leaderboard.database import Database
+from leaderboard.web.access import check_shared
 
 log = logging.getLogger("leaderboard")
 
@@ -25,16 +26,18 @@ def wsgi() -> Any:
     """The app of one web process; granian calls it, with $LEADERBOARD_CONFIG naming the config."""
     config = load()
     log_to_stderr(config)
+    deliveries.watch()
     return create_app(config)
 
 
 def serve(config: Config, file: Path | None, *, jobs: bool) -> None:
     """Serve until SIGINT or SIGTERM. Raises ConfigError where the config is not fit for serving."""
-    from granian.constants import Interfaces
+    from granian.constants import HTTPModes, Interfaces
     from granian.server import Server
 
     if fault := unfit(config):
         raise ConfigError(fault)
+    check_shared(config)
     check_address(config)
     if file is not None:
         os.environ["LEADERBOARD_CONFIG"] = str(file)
@@ -48,6 +51,7 @@ def serve(config: Config, file: Path | None, *, jobs: bool) -> None:
             address=config.server.host,
             port=config.server.port,
             interface=Interfaces.WSGI,
+            http=HTTPModes.http1,  # proxies speak it; the other one takes headers of 16 MB
             workers=config.server.processes,
             blocking_threads=config.server.threads,
             factory=True,
@@ -90,6 +94,7 @@ def keep_time(config: Config, database: Database) -> None:
         while not stop.wait(1):
             if os.getppid() != parent:
                 break
+            jobs.set_right(timers, weeks.now())
     finally:
         timers.shutdown(wait=True)
         database.dispose()
@@ -117,5 +122,5 @@ def log_to_stderr(config: Config) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(config.server.log_level.upper())
-    for noisy in ("apscheduler", "httpx", "httpcore"):
+    for noisy in ("apscheduler", "authlib", "httpx", "httpcore"):  # authlib tells its secrets at level debug
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -1,8 +1,10 @@
 """The outbox and what it sends through: a real mail server, a real web server, a courier process."""
 
 import json
+import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,13 +16,13 @@ import pytest
 from pydantic import SecretStr
 from sqlmodel import select
 
-from leaderboard import announcements
+from leaderboard import announcements, jobs
 from leaderboard.announcements import NotSent
 from leaderboard.config import Announce, Config, Mail
 from leaderboard.database import Database
 from leaderboard.plugin import Invalid
-from leaderboard.tables import Announcement, Channel, ClosedWeek
-from tests import make
+from leaderboard.tables import Announcement, Channel, ClosedWeek, Heartbeat
+from tests import failpoints, make, workers
 from tests.conftest import Mailbox
 from tests.make import NOON
 
@@ -353,23 +355,114 @@ def test_each_channel_gets_the_message_once(
 
 
 def test_a_dead_channel_delays_no_other_and_is_tried_again_later_and_later(
-    db: Database, company: make.Company, week: int, service: Service, clock: make.Clock
+    db: Database, company: make.Company, week: int, service: Service, smtp: Mailbox, clock: make.Clock
 ) -> None:
-    queued(db, company, week, service.address("500"), service.address("good"))
-    announcements.deliver_due(db, settings(), clock)
+    queued(db, company, week, "ana@example.com", kind="email")
+    queued(db, company, week, service.address("good"))
+    smtp.answer = "451 Local error"
+    config = with_mail(smtp)
+    announcements.deliver_due(db, config, clock)
     dead, good = rows(db)
-    assert (good.state, dead.state, dead.error) == ("sent", "waiting", "the service answered 500")
+    assert (good.state, dead.state, dead.error) == ("sent", "waiting", "the mail server answered 451")
     waits = []
     while dead.state == "waiting":
         waits.append(dead.next_try_at - clock())
         clock.at(dead.next_try_at - timedelta(seconds=1))
-        assert announcements.deliver_due(db, settings(), clock) == 0
+        assert announcements.deliver_due(db, config, clock) == 0
         clock.forward(seconds=1)
-        announcements.deliver_due(db, settings(), clock)
+        announcements.deliver_due(db, config, clock)
         dead = rows(db)[0]
     assert waits == sorted(waits)
     assert (dead.state, dead.attempts, len(waits)) == ("failed", 9, 8)
     assert service.paths.count("/good") == 1
+
+
+@pytest.mark.promise(number=22)
+def test_no_dead_channel_delays_another_or_tells_its_secret(
+    db: Database,
+    company: make.Company,
+    week: int,
+    service: Service,
+    smtp: Mailbox,
+    clock: make.Clock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """P22: one hangs, one answers 500, one sends us elsewhere, one is not there, and the mail server says 421."""
+    config = with_mail(smtp).model_copy(update={"announce": settings(timeout=60).announce})
+    smtp.answer = f"421 {SECRET} come back later"
+    addresses = [service.address(f"{path}/{SECRET}") for path in ("hang/500", "500", "302", "good")]
+    queued(db, company, week, *addresses, f"json://{SECRET}@127.0.0.1:1/{SECRET}")
+    queued(db, company, week, "ana@example.com", kind="email")
+    job = next(job for job in jobs.JOBS if job.name == "announce")
+    with caplog.at_level("DEBUG", "leaderboard"):
+        tick = threading.Thread(target=jobs.tick, args=(job, db, config, clock))
+        tick.start()
+        patience = time.monotonic() + 30
+        while time.monotonic() < patience and any(
+            not row.attempts or row.state == "sending" for row in rows(db)[1:]
+        ):
+            time.sleep(0.05)
+        while_it_hung = [row.state for row in rows(db)]
+        service.hang.set()
+        tick.join()
+    assert while_it_hung == ["sending", "waiting", "failed", "sent", "waiting", "waiting"]
+    assert [(row.state, row.error) for row in rows(db)] == [
+        ("waiting", "the service answered 500"),
+        ("waiting", "the service answered 500"),
+        ("failed", "the service answered 302"),
+        ("sent", None),
+        ("waiting", "the service could not be reached"),
+        ("waiting", "the mail server answered 421"),
+    ]
+    assert {row.next_try_at - clock() for row in rows(db) if row.state == "waiting"} == {timedelta(minutes=1)}
+    with db.reading() as session:
+        assert session.get_one(Heartbeat, "announce").error is None
+    assert "the service answered 302" in caplog.text
+    assert SECRET not in caplog.text
+
+
+@pytest.mark.promise(number=19)
+@pytest.mark.parametrize(
+    ("failpoint", "taken"), [("sending: after the lease", 0), ("sending: before the mark", 1)]
+)
+def test_a_sender_killed_inside_the_send_leaves_it_unsure_and_nothing_goes_twice_by_itself(
+    db: Database,
+    database_url: str,
+    company: make.Company,
+    week: int,
+    service: Service,
+    failpoint: str,
+    taken: int,
+) -> None:
+    """P19: whether the service has the message or not, only a person sends it again."""
+    queued(db, company, week, service.address("room"))
+    doomed = workers.start(failpoints.send, database_url, settings(), failpoint)
+    doomed.join(30)
+    assert (doomed.exitcode, len(service.bodies)) == (-signal.SIGKILL, taken)
+    assert announcements.deliver_due(db, settings(), lambda: NOON + timedelta(minutes=19)) == 0
+    later = NOON + timedelta(minutes=20)
+    assert announcements.deliver_due(db, settings(), lambda: later) == 0
+    (row,) = rows(db)
+    assert (row.state, row.error) == ("unsure", "the sender stopped while it was sending")
+    with db.writing() as session:
+        announcements.send_again(session, row.id or 0, later)
+    assert announcements.deliver_due(db, settings(), lambda: later) == 1
+    assert (rows(db)[0].state, len(service.bodies)) == ("sent", taken + 1)
+
+
+@pytest.mark.promise(number=21)
+def test_a_clock_that_was_put_back_keeps_no_message_waiting(
+    db: Database, company: make.Company, week: int, service: Service
+) -> None:
+    """P21: written while the clock was a year ahead, one waits for a year, and another's lease would last as long."""
+    ahead = NOON + timedelta(days=365)
+    queued(db, company, week, service.address("one"), service.address("two"))
+    with db.writing() as session:
+        (leased,) = announcements.lease(session, ahead, limit=1)
+        waits = next(row for row in session.exec(select(Announcement)) if row.id != leased.id)
+        waits.next_try_at = ahead
+    assert announcements.deliver_due(db, settings(), lambda: NOON) == 1
+    assert sorted(row.state for row in rows(db)) == ["sent", "unsure"]
 
 
 def test_two_senders_at_once_send_once(

@@ -21,7 +21,7 @@ MORNING = NOON - timedelta(hours=12)
 def start(work: Callable[..., None], *arguments: Any) -> ForkServerProcess:
     """A process that runs `work`, one of this module's; `.kill()` is a SIGKILL."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["__main__", "tests.workers"])
+    context.set_forkserver_preload(["__main__", "tests.workers", "tests.failpoints"])
     process = context.Process(target=work, args=arguments)
     process.start()
     return process

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flask_babel import gettext as _
-from sqlalchemy import and_, or_, update
+from sqlalchemy import ColumnElement, and_, or_, update
 from sqlmodel import Session, col, select
 
 from leaderboard.announcements import courier
@@ -260,13 +260,13 @@ def lease(session: Session, now: datetime, limit: int = AT_ONCE) -> list[Parcel]
     """
     session.connection().execute(
         update(Announcement)
-        .where(col(Announcement.state) == "sending", col(Announcement.leased_until) <= now)
+        .where(_lost(now))
         .values(state="unsure", leased_until=None, error="the sender stopped while it was sending")
     )
     found = session.exec(
         select(Announcement, Channel)
         .join(Channel, col(Channel.id) == col(Announcement.channel_id))
-        .where(Announcement.state == "waiting", Announcement.next_try_at <= now)
+        .where(_waits(now))
         .order_by(col(Announcement.attempts), col(Announcement.next_try_at), col(Announcement.id))
         .limit(limit)
         .with_for_update(skip_locked=True, of=Announcement)
@@ -323,9 +323,21 @@ def deliver_due(db: Database, config: Config, clock: Clock) -> int:
 
 def _something_due(session: Session, now: datetime) -> bool:
     """Whether a row waits or has lost its sender; most steps find none and need no unit of work."""
-    waits = and_(col(Announcement.state) == "waiting", col(Announcement.next_try_at) <= now)
-    lost = and_(col(Announcement.state) == "sending", col(Announcement.leased_until) <= now)
-    return session.exec(select(Announcement.id).where(or_(waits, lost)).limit(1)).first() is not None
+    return (
+        session.exec(select(Announcement.id).where(or_(_waits(now), _lost(now))).limit(1)).first() is not None
+    )
+
+
+def _waits(now: datetime) -> ColumnElement[bool]:
+    """Rows whose time has come; one that waits longer than we ever let wait was written before the clock was put back."""
+    at = col(Announcement.next_try_at)
+    return and_(col(Announcement.state) == "waiting", or_(at <= now, at > now + WAITS[-1]))
+
+
+def _lost(now: datetime) -> ColumnElement[bool]:
+    """Rows whose sender is gone; twice a lease, since two machines' clocks may differ a little."""
+    until = col(Announcement.leased_until)
+    return and_(col(Announcement.state) == "sending", or_(until <= now, until > now + 2 * LEASE))
 
 
 def _deliver(db: Database, config: Config, clock: Clock, parcel: Parcel) -> None:

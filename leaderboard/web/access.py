@@ -88,10 +88,7 @@ def require_lead(session: Session, person: Person, team_id: int) -> None:
 
 def install(app: Flask, config: Config) -> None:
     """Ask at every request who it is and whether they may."""
-    if config.server.processes > 1 and not config.redis.url:
-        raise ConfigError(
-            "[redis] url is needed when [server] processes is more than 1: limits against guessing must be shared"
-        )
+    check_shared(config)
     # Checked by `admit`, which knows that machines bring other proof than a form's token.
     app.config.update(WTF_CSRF_CHECK_DEFAULT=False, WTF_CSRF_TIME_LIMIT=None)
     CSRFProtect(app)
@@ -104,6 +101,15 @@ def install(app: Flask, config: Config) -> None:
         in_memory_fallback_enabled=True,
         key_prefix="extra-mile",
     )
+
+
+def check_shared(config: Config) -> None:
+    """Refuse several processes whose limits against guessing would each count on their own."""
+    if config.server.processes > 1 and not config.redis.url:
+        raise ConfigError(
+            f"[redis] url is needed when [server] processes is more than 1 (it is {config.server.processes}): limits against "
+            "guessing must be shared. Name a Redis or Valkey that all of them reach, or serve with one process"
+        )
 
 
 def limited(
