@@ -10,7 +10,16 @@ from typing import Any
 import click
 
 from leaderboard import __version__
-from leaderboard.commands import Commands, connect, open_database, prepare, progress, warn, with_config
+from leaderboard.commands import (
+    Commands,
+    audited,
+    connect,
+    open_database,
+    prepare,
+    progress,
+    warn,
+    with_config,
+)
 from leaderboard.config import Config, load, place
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -164,17 +173,47 @@ def close_week(config_file: Path | None, team: str | None, week: str | None, dry
 @with_config
 def audit(config_file: Path | None) -> None:
     """Prove on the live database that ledger, scores and evidence agree; exit status 1 and every difference if not."""
-    from leaderboard.audit import audit as differences
+    sys.exit(1 if audited(open_database(load(config_file))) else 0)
 
-    database = open_database(load(config_file))
-    bar, tell = progress("auditing")
-    found = 0
-    with bar, database.reading() as session:
-        for line in differences(session, tell):
-            found += 1
-            click.echo(line)
-    click.echo(f"{found} differences" if found else "ledger, scores and evidence agree")
-    sys.exit(1 if found else 0)
+
+@main.command(short_help="Write every row into one file.")
+@with_config
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def backup(config_file: Path | None, file: Path) -> None:
+    """Write every row, as of one moment, into FILE; safe beside a running server.
+
+    The same kind of file from SQLite and from PostgreSQL, and either can be restored from it. It holds what the database holds,
+    so keep it as safe. The config file and its secrets are not in it.
+    """
+    from leaderboard import weeks
+    from leaderboard.backup import backup as write
+
+    database = connect(load(config_file))
+    bar, tell = progress("backing up")
+    with bar:
+        done = write(database, file, weeks.now(), tell)
+    click.echo(f"{file}: {done.rows} rows of {done.tables} tables, revision {done.revision}")
+
+
+@main.command(short_help="Make the database what a backup holds.")
+@with_config
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--replace", is_flag=True, help="Also where the database is in use: all that it holds is lost.")
+def restore(config_file: Path | None, file: Path, replace: bool) -> None:
+    """Make the database what it was when FILE was written, all of it or nothing, and audit it.
+
+    FILE is compared with its checksums first. A backup of an older version is brought up to date. Stop the service before.
+    """
+    from leaderboard import weeks
+    from leaderboard.backup import restore as read
+
+    database = connect(load(config_file))
+    database.version()  # a database that cannot be used is said before the file is read
+    bar, tell = progress("restoring")
+    with bar:
+        done = read(database, file, weeks.now(), tell, replace=replace)
+    click.echo(f"{done.rows} rows of {done.tables} tables, as of {done.made_at:%Y-%m-%d %H:%M} UTC")
+    sys.exit(1 if audited(database) else 0)
 
 
 @main.command(short_help="Compute scores again from the evidence.")

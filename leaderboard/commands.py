@@ -117,3 +117,17 @@ def progress(title: str) -> tuple[Any, Callable[[int, int], None]]:
     bar = Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
     task = bar.add_task(title, total=None)
     return bar, lambda done, of: bar.update(task, completed=done, total=of)
+
+
+def audited(database: Any) -> int:
+    """Say every difference between ledger, scores and evidence, or that there is none; returns how many."""
+    from leaderboard.audit import audit
+
+    bar, tell = progress("auditing")
+    found = 0
+    with bar, database.snapshot() as session:
+        for line in audit(session, tell):
+            found += 1
+            click.echo(line)
+    click.echo(f"{found} differences" if found else "ledger, scores and evidence agree")
+    return found

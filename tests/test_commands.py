@@ -51,6 +51,8 @@ COMMANDS = commands()
 NEEDED = {
     "pull": ["demo"],
     "replay": ["1"],
+    "backup": ["backup.zip"],
+    "restore": ["backup.zip"],
     "people import": [__file__],
     "people link": [ANA],
     "token create": ["--person", ANA, "--scope", "read"],
