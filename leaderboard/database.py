@@ -1,17 +1,15 @@
 """The engine, units of work, and migrations, for SQLite and PostgreSQL."""
 
-import fcntl
 import logging
 import random
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.dialects import postgresql, sqlite
@@ -19,6 +17,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlmodel import Session
 
+from leaderboard.gate import Gate, Place
+from leaderboard.gate import Unavailable as Unavailable  # what units of work raise
 from leaderboard.sqlite import sqlite_module
 from leaderboard.tables import Pulse
 
@@ -26,10 +26,6 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 PULSE_SHARDS = 16
-
-
-class Unavailable(Exception):
-    """The database cannot take this now: locked, full, gone. Nothing was written; trying again later is welcome."""
 
 
 class Database:
@@ -214,100 +210,6 @@ class Database:
         return config
 
 
-@dataclass(eq=False)
-class Place(Generic[T]):
-    """A place in the queue of writing units; one with `work` may be done by whoever stands before it."""
-
-    work: Callable[[Session], T] | None = None
-    called: threading.Event = field(default_factory=threading.Event)
-    done: bool = False
-    result: T | None = None
-    error: Exception | None = None
-
-    def end(self, result: T | None = None, error: Exception | None = None) -> None:
-        self.result, self.error, self.done = result, error, True
-
-    def outcome(self) -> T:
-        """What the work returned; raises what it raised."""
-        if self.error is not None:
-            raise self.error
-        return cast("T", self.result)
-
-
-class Gate:
-    """Lets writing units through one at a time, first come first served, and those that may go together in groups.
-
-    SQLite's own waiting is a lottery: under load its p99 is 20 times that of a queue. Threads queue in this process,
-    processes at an flock beside the database file.
-    """
-
-    MOST = 64
-    """Units in a group: whoever is last in it waits for all."""
-
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
-        self._mutex = threading.Lock()
-        self._waiting: deque[Place[Any]] = deque()
-        self._busy = False
-        self._local = threading.local()
-
-    @contextmanager
-    def turn(self, mine: Place[Any] | None = None) -> Iterator[list[Place[Any]]]:
-        """Wait for one's turn; yields who goes through: oneself first, or nobody where one's work was done meanwhile."""
-        if getattr(self._local, "inside", False):
-            raise RuntimeError("a unit of work cannot begin inside another one")
-        mine = mine or Place()
-        with self._mutex:
-            if must_wait := self._busy:
-                self._waiting.append(mine)
-            self._busy = True
-        if must_wait:
-            mine.called.wait()
-        if mine.done:
-            yield []
-            return
-        group = [mine]
-        self._local.inside = True
-        try:
-            with self._alone_on_the_machine():
-                if mine.work:
-                    group += self._company()
-                yield group
-        finally:
-            self._local.inside = False
-            for place in group[1:]:
-                if not place.done:
-                    place.end(
-                        error=Unavailable("interrupted")
-                    )  # whoever led the group was ended in the middle
-                place.called.set()
-            with self._mutex:
-                if self._waiting:
-                    self._waiting.popleft().called.set()
-                else:
-                    self._busy = False
-
-    def _company(self) -> list[Place[Any]]:
-        found: list[Any] = []
-        with self._mutex:
-            while self._waiting and self._waiting[0].work and len(found) < self.MOST - 1:
-                found.append(self._waiting.popleft())
-        return found
-
-    @contextmanager
-    def _alone_on_the_machine(self) -> Iterator[None]:
-        if self._path is None:
-            yield
-            return
-        try:
-            queue = self._path.open("ab")
-        except OSError as error:
-            raise Unavailable(f"the folder of the database cannot be written: {error.strerror}") from error
-        with queue:
-            fcntl.flock(queue, fcntl.LOCK_EX)
-            yield
-
-
 @contextmanager
 def _open() -> Iterator[None]:
     yield
@@ -452,7 +354,9 @@ def kept(session: Session, name: Hashable, make: Callable[[], T]) -> T:
     known: Kept | None = session.info.get("kept")
     if known is None:
         return make()
-    if "beats" not in session.info:  # before anything else is read: newer data under an older pulse does no harm
+    if (
+        "beats" not in session.info
+    ):  # before anything else is read: newer data under an older pulse does no harm
         session.info["beats"] = pulse(session)
     return known.get(name, session.info["beats"], make)
 
