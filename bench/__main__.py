@@ -24,7 +24,8 @@ from sqlmodel import col, select
 from leaderboard import config as settings
 from leaderboard import deliveries, people, standings
 from leaderboard.app import create_app
-from leaderboard.database import Database, sqlite_module
+from leaderboard.database import Database
+from leaderboard.sqlite import sqlite_module
 from leaderboard.ledger import post, record_rules
 from leaderboard.plugin import Delivery, Event
 from leaderboard.points import FairPlay, Points

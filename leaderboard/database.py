@@ -322,16 +322,20 @@ BEATS = text("SELECT coalesce(sum(beats), 0) FROM pulse")
 
 
 def pulse(session: Session) -> int:
-    """Grows with every change that a page may show; equal numbers mean that nothing did."""
-    return int(session.connection().execute(BEATS).scalar_one())
+    """Grows with every change that a page may show; equal numbers mean that nothing did. One reading asks once."""
+    beats = session.info.get("beats")
+    if beats is None:
+        beats = int(session.connection().execute(BEATS).scalar_one())
+        if "kept" in session.info:
+            session.info["beats"] = beats
+    return int(beats)
 
 
 class Kept:
-    """What was worked out from the database, each with the pulse it is true for; beyond MOST the oldest goes."""
+    """What was worked out from the database, each with the pulse it is true for; beyond `most` the oldest goes."""
 
-    MOST = 500
-
-    def __init__(self) -> None:
+    def __init__(self, most: int = 500) -> None:
+        self._most = most
         self._mutex = threading.Lock()
         self._known: OrderedDict[Hashable, tuple[int, Any]] = OrderedDict()
 
@@ -344,7 +348,7 @@ class Kept:
         with self._mutex:
             self._known[name] = (beats, made)
             self._known.move_to_end(name)
-            while len(self._known) > self.MOST:
+            while len(self._known) > self._most:
                 self._known.popitem(last=False)
         return made
 
@@ -354,11 +358,8 @@ def kept(session: Session, name: Hashable, make: Callable[[], T]) -> T:
     known: Kept | None = session.info.get("kept")
     if known is None:
         return make()
-    if (
-        "beats" not in session.info
-    ):  # before anything else is read: newer data under an older pulse does no harm
-        session.info["beats"] = pulse(session)
-    return known.get(name, session.info["beats"], make)
+    # The pulse is asked first: newer data under an older pulse does no harm.
+    return known.get(name, pulse(session), make)
 
 
 LEDGER = "points_entry"

@@ -59,11 +59,16 @@ class Week:
 
     def begins_at(self, zone: str) -> datetime:
         """Monday 00:00 of the zone's own clock, in UTC."""
-        return at_local(self.monday, time(0), zone)
+        return _begins_at(self, zone)
 
     def ends_at(self, zone: str) -> datetime:
         """The next Monday 00:00 of the zone's own clock, in UTC: the first moment outside the week."""
         return (self + 1).begins_at(zone)
+
+
+@lru_cache(maxsize=4096)
+def _begins_at(week: Week, zone: str) -> datetime:
+    return at_local(week.monday, time(0), zone)
 
 
 @lru_cache(maxsize=1)

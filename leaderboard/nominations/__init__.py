@@ -19,7 +19,7 @@ from leaderboard.nominations.seeing import find, may_see
 from leaderboard.nominations.stories import nominees_of as starring
 from leaderboard.nominations.stories import people_in
 from leaderboard.nominations.telling import MAX_NAMED, Telling, Told, edit, examine, judging_team, nominate
-from leaderboard.nominations.wall import Card, Wall, card, cards, mine, wall
+from leaderboard.nominations.wall import Card, Wall, card, cards, mine, newest, wall
 
 __all__ = [
     "MAX_NAMED",
@@ -42,6 +42,7 @@ __all__ = [
     "judging_team",
     "may_see",
     "mine",
+    "newest",
     "nominate",
     "people_in",
     "reopen",

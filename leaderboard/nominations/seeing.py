@@ -1,5 +1,7 @@
 """Whose eyes a story is for."""
 
+from typing import Any
+
 from sqlalchemy import ColumnElement, and_, exists, or_
 from sqlmodel import Session, col, select
 
@@ -37,21 +39,30 @@ def shown_to(viewer: Person) -> ColumnElement[bool]:
 
     One's own stories, told or about oneself, are always for one's own eyes.
     """
+    return for_the_eyes_of(viewer.id, viewer.team_id)
+
+
+def for_the_eyes_of(person_id: Any, team_id: Any) -> ColumnElement[bool]:
+    """The same, of a person's and team's id, or of the parameters that will name them."""
     who = select(Nominee.person_id).where(
         Nominee.nomination_id == col(Nomination.id), col(Nominee.hidden_at).is_(None)
     )
     keeps_away = or_(
         col(Person.visibility) == "off",
-        and_(col(Person.visibility) == "team", col(Person.team_id) != viewer.team_id),
+        and_(col(Person.visibility) == "team", col(Person.team_id) != team_id),
     )
     shy = who.join(Person, col(Person.id) == Nominee.person_id).where(keeps_away)
-    own = or_(col(Nomination.nominator_id) == viewer.id, about(viewer))
+    own = or_(col(Nomination.nominator_id) == person_id, _about(person_id))
     return and_(col(Nomination.state) == "accepted", exists(who), or_(own, ~exists(shy)))
 
 
 def about(person: Person) -> ColumnElement[bool]:
     """The stories about this person."""
+    return _about(person.id)
+
+
+def _about(person_id: Any) -> ColumnElement[bool]:
     named = select(Nominee.person_id).where(
-        Nominee.nomination_id == col(Nomination.id), Nominee.person_id == person.id
+        Nominee.nomination_id == col(Nomination.id), Nominee.person_id == person_id
     )
     return exists(named)

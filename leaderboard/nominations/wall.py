@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from flask_babel import gettext as _
-from sqlalchemy import ColumnElement, and_, exists, func, or_
+from sqlalchemy import ColumnElement, and_, bindparam, exists, func, or_
 from sqlmodel import Session, col, select
 
 from leaderboard.config import OWN_SOURCE
-from leaderboard.nominations.seeing import shown_to
+from leaderboard.nominations.seeing import for_the_eyes_of, shown_to
 from leaderboard.nominations.stories import now_known_as
 from leaderboard.plugin import Invalid
 from leaderboard.tables import CoSign, Credit, Nomination, Nominee, Person
@@ -50,6 +50,22 @@ class Wall:
 
     stories: list[Card]
     next: str | None
+
+
+NEWEST = (
+    select(Nomination.uid)
+    .where(for_the_eyes_of(bindparam("person_id"), bindparam("team_id")))
+    .order_by(col(Nomination.nominated_at).desc(), col(Nomination.id).desc())
+    .limit(1)
+)
+"""Built once: every open page asks for it."""
+
+
+def newest(session: Session, viewer: Person) -> str | None:
+    """The id of the newest accepted story that this person may see."""
+    asked = {"person_id": viewer.id, "team_id": viewer.team_id}
+    found: str | None = session.connection().execute(NEWEST, asked).scalar()
+    return found
 
 
 def wall(

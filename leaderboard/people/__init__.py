@@ -14,7 +14,7 @@ from leaderboard.people.finding import (
 )
 from leaderboard.people.importing import Report, import_csv
 from leaderboard.people.names import MAX_EMAIL, MAX_NAME, clean_name, normal_email, slug_of
-from leaderboard.people.seeing import Shown, by_id, open_to, sees_evidence, sees_points, shown
+from leaderboard.people.seeing import Shown, by_id, named, open_to, sees_evidence, sees_points, shown
 from leaderboard.people.sessions import (
     MAX_PASSWORD_BYTES,
     MIN_PASSWORD,
@@ -89,6 +89,7 @@ __all__ = [
     "import_csv",
     "leads",
     "leads_of",
+    "named",
     "normal_email",
     "open_to",
     "person_of_claims",

@@ -9,6 +9,8 @@ from leaderboard.people.names import MAX_EMAIL, MAX_NAME
 from leaderboard.tables import Person, Team, TeamLead
 from leaderboard.weeks import Week, Zones
 
+TEAMS = select(Team).order_by(func.lower(col(Team.name)))
+
 
 def find(session: Session, text: str) -> Person | None:
     """The person with this uid, handle or e-mail address; who was merged into somebody is found as that somebody."""
@@ -131,7 +133,7 @@ def directory(
 
 def teams(session: Session) -> list[Team]:
     """Every team, by name."""
-    return list(session.exec(select(Team).order_by(func.lower(col(Team.name)))))
+    return list(session.exec(TEAMS))
 
 
 def zone_of(session: Session, person: Person) -> str:

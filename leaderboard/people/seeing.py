@@ -1,9 +1,11 @@
 """Who is shown how, and to whom: each person's visibility, kept in one place."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
-from sqlalchemy import ColumnElement, and_, or_
+from sqlalchemy import ColumnElement, and_, bindparam, or_
+from sqlalchemy import select as core_select
 from sqlmodel import Session, col, select
 
 from leaderboard.people.finding import leads
@@ -18,6 +20,34 @@ class Shown:
     handle: str | None = None
 
 
+class Named(Protocol):
+    """What it takes to show a person on a board."""
+
+    @property
+    def id(self) -> int | None: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def handle(self) -> str: ...
+    @property
+    def alias(self) -> str | None: ...
+    @property
+    def visibility(self) -> str: ...
+
+
+_person = Person.__table__  # type: ignore[attr-defined]
+NAMED = core_select(*(_person.c[name] for name in ("id", "name", "handle", "alias", "visibility"))).where(
+    _person.c.id.in_(bindparam("people", expanding=True))
+)
+
+
+def named(session: Session, ids: Collection[int]) -> dict[int, Named]:
+    """People by id, with no more than a board shows."""
+    if not ids:
+        return {}
+    return {row.id: row for row in session.connection().execute(NAMED, {"people": list(ids)})}
+
+
 def by_id(session: Session, ids: Iterable[int]) -> dict[int, Person]:
     """People by id."""
     wanted = set(ids)
@@ -28,7 +58,7 @@ def by_id(session: Session, ids: Iterable[int]) -> dict[int, Person]:
     }
 
 
-def shown(person: Person, viewer: Person) -> Shown:
+def shown(person: Named, viewer: Person) -> Shown:
     """How a board names this person to the viewer. Oneself is always shown by name."""
     if person.visibility == "alias" and person.id != viewer.id:
         return Shown(person.alias or "?")

@@ -1,20 +1,21 @@
 """The home page: stories first, then customers' thanks, then the top few and one's own neighbours."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask import Blueprint, Response, make_response, render_template, request, session, url_for
+from flask import Blueprint, Response, current_app, make_response, render_template, request, session, url_for
+from flask.sansio.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_wtf.csrf import generate_csrf
 from sqlmodel import Session
 
 from leaderboard import __version__, ledger, nominations, people, standings, thanks
-from leaderboard.database import pulse
+from leaderboard.database import Kept, kept, pulse
 from leaderboard.guidelines import BY_SLUG
 from leaderboard.people import Shown
 from leaderboard.tables import COMPANY, EVERY, Person, Team
@@ -24,6 +25,12 @@ from leaderboard.web.pages import page_language, theme
 from leaderboard.weeks import Week, period_before, periods
 
 blueprint = Blueprint("home", __name__)
+
+
+@blueprint.record_once
+def _keep_pages(state: BlueprintSetupState) -> None:
+    state.app.extensions["kept_pages"] = Kept(most=200)
+
 
 PERIODS = ("week", "month", "quarter", "year")
 TOP = 5
@@ -88,21 +95,24 @@ def home() -> ResponseReturnValue:
         version = version_of(db_session, viewer, today)
         if not session.get("_flashes") and request.if_none_match.contains_weak(version):
             return unchanged(version)
-        asked = asked_for(db_session)
-        shown = board_context(db_session, viewer, asked, today)
-        stories = nominations.wall(db_session, viewer, moment, limit=STORIES).stories
-        said = thanks.said(db_session, viewer, limit=THANKS)
-    page = render_template(
+        page = kept_page(version, lambda: render_home(db_session, viewer, today, version))
+    return fresh(make_response(page), version)
+
+
+def render_home(db_session: Session, viewer: Person, today: Today, version: str) -> str:
+    """The whole page."""
+    asked = asked_for(db_session)
+    stories = nominations.wall(db_session, viewer, today.moment, limit=STORIES).stories
+    return render_template(
         "home.html",
-        **shown,
+        **board_context(db_session, viewer, asked, today),
         week=today.week,
         stories=stories,
-        thanks=said,
+        thanks=thanks.said(db_session, viewer, limit=THANKS),
         is_this_week=bool(stories) and stories[0].told_at >= today.week_began_at,
         version=f'W/"{version}"',
         live_url=live_url(asked, stories[0].id if stories else ""),
     )
-    return fresh(make_response(page), version)
 
 
 @blueprint.get("/board")
@@ -114,18 +124,29 @@ def board() -> ResponseReturnValue:
         version = version_of(db_session, viewer, today)
         if request.if_none_match.contains_weak(version):
             return unchanged(version)
-        asked = asked_for(db_session)
-        shown = board_context(db_session, viewer, asked, today)
-        stories = nominations.wall(db_session, viewer, moment, limit=1).stories
-    seen = request.args.get("seen", "")
-    part = render_template(
+        part = kept_page(version, lambda: render_news(db_session, viewer, today, version))
+    return fresh(make_response(part), version)
+
+
+def render_news(db_session: Session, viewer: Person, today: Today, version: str) -> str:
+    """The board, and the newest story where the open page has not seen it."""
+    asked, seen = asked_for(db_session), request.args.get("seen", "")
+    is_new = nominations.newest(db_session, viewer) not in (None, seen)
+    return render_template(
         "_news.html",
-        **shown,
-        newest=stories[0] if stories and stories[0].id != seen else None,
+        **board_context(db_session, viewer, asked, today),
+        newest=nominations.wall(db_session, viewer, today.moment, limit=1).stories[0] if is_new else None,
         version=f'W/"{version}"',
         live_url=live_url(asked, seen),
     )
-    return fresh(make_response(part), version)
+
+
+def kept_page(version: str, render: Callable[[], str]) -> str:
+    """What was rendered for this very version, or is now; a page that says something once is not kept."""
+    if session.get("_flashes"):
+        return render()
+    pages: Kept = current_app.extensions["kept_pages"]
+    return pages.get((request.path, request.args.get("seen"), version), 0, render)
 
 
 @blueprint.get("/board.csv")
@@ -145,15 +166,20 @@ def asked_for(db_session: Session) -> Asked:
     """What the address asks for; what it does not know is left out."""
     period, guideline = request.args.get("period", ""), request.args.get("guideline", "")
     slug = request.args.get("team", "")
-    team = next((team for team in people.teams(db_session) if team.slug == slug), None)
+    team = next((team for team in teams_of(db_session) if team.slug == slug), None)
     return Asked(
         period if period in PERIODS else PERIODS[0], guideline if guideline in BY_SLUG else EVERY, team
     )
 
 
+def teams_of(db_session: Session) -> list[Team]:
+    """Every team, by name; for reading only, they are shared."""
+    return kept(db_session, "teams", lambda: people.teams(db_session))
+
+
 def today_of(db_session: Session, viewer: Person, moment: datetime) -> Today:
     """What the calendar of the viewer's team says."""
-    team = db_session.get_one(Team, viewer.team_id)
+    team = next(team for team in teams_of(db_session) if team.id == viewer.team_id)
     zones = people.zones(team)
     week = zones.week_of(moment)
     day = moment.astimezone(ZoneInfo(zones.of(week))).date()
@@ -181,7 +207,7 @@ def board_of(db_session: Session, viewer: Person, asked: Asked, today: Today) ->
     moved = standings.movement(
         db_session, asked_board, [*top, *near], period_before(period), moment, newcomer_days
     )
-    who = people.by_id(db_session, [standing.person_id for standing in moved])
+    who = people.named(db_session, [standing.person_id for standing in moved])
     places = [place_of(standing, people.shown(who[standing.person_id], viewer)) for standing in moved]
     return Board(
         top=places[: len(top)],
@@ -206,7 +232,7 @@ def board_context(db_session: Session, viewer: Person, asked: Asked, today: Toda
         "year": _("last year"),
     }
     guidelines = [(guideline.slug, _(guideline.name)) for guideline in BY_SLUG.values()]
-    teams = [(team.slug, team.name) for team in people.teams(db_session)]
+    teams = [(team.slug, team.name) for team in teams_of(db_session)]
     return {
         "board": board_of(db_session, viewer, asked, today),
         "asked": asked,
@@ -238,7 +264,8 @@ def live_url(asked: Asked, seen: str) -> str:
 
 def version_of(db_session: Session, viewer: Person, today: Today) -> str:
     """Changes whenever what this viewer sees may have changed: data, person, day, language, look, program, session."""
-    generate_csrf()  # what makes a form's token valid is part of the session from now on
+    if "csrf_token" not in session:
+        generate_csrf()  # what makes a form's token valid is part of the session from now on
     seen: Sequence[object] = (
         pulse(db_session),
         viewer.id,
