@@ -25,10 +25,10 @@ from leaderboard import config as settings
 from leaderboard import deliveries, people, standings
 from leaderboard.app import create_app
 from leaderboard.database import Database
-from leaderboard.sqlite import sqlite_module
 from leaderboard.ledger import post, record_rules
 from leaderboard.plugin import Delivery, Event
 from leaderboard.points import FairPlay, Points
+from leaderboard.sqlite import sqlite_module
 from leaderboard.standings import Board
 from leaderboard.tables import Person, Score, Team
 

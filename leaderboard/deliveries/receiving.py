@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from flask_babel import gettext as _
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlmodel import Session
 
 from leaderboard import promises, thanks
@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 rows = DeliveryRow.__table__  # type: ignore[attr-defined]
 sources = Source.__table__  # type: ignore[attr-defined]
 _beside = Aside()
+
+NEW_DELIVERY = insert(rows).returning(rows.c.id)
+COUNTED = update(rows).where(rows.c.id == bindparam("delivery"))
 
 MOST_EVENTS = 1_000
 """What one delivery may bring; a tool's batch is a hundred at most."""
@@ -88,21 +91,29 @@ def receive(
     plugin = config.plugins[source]
     with lane or nullcontext():
         events, reason = translate(plugin, delivery)
+    now = delivery.received_at
     values = {
         "source": source,
-        "received_at": delivery.received_at,
+        "received_at": now,
         "body": delivery.body,
         "headers": _kept(plugin, delivery.headers),
         "url": _blanked(plugin, delivery.url),
+        "repeated": 0,
+        "attempts": 1,
+        "worked_at": now,
     }
 
     def settle(session: Session, events: list[Event], reason: str | None) -> Receipt:
-        id_ = (
-            session.connection()
-            .execute(insert(rows).values({**values, "state": "pending"}).returning(rows.c.id))
-            .scalar_one()
-        )
-        return _settle(session, id_, source, events, reason, delivery.received_at, attempts=1)
+        state = _state(events, reason)
+        # Nearly always all events are new; told again below where they are not.
+        found: dict[str, Any] = {"state": state, "reason": reason, "events": len(events)}
+        found["next_try_at"] = _next_try(1, now) if reason else None
+        id_ = session.connection().execute(NEW_DELIVERY, values | found).scalar_one()
+        posted = take_in(session, source, events, now, delivery_id=id_)
+        if posted.repeated:
+            counted = {"delivery": id_, "events": posted.new, "repeated": posted.repeated}
+            session.connection().execute(COUNTED, counted)
+        return Receipt(id_, state, posted.new, posted.repeated, reason)
 
     receipt = _write(db, settle, events, reason)
     log.info(
@@ -120,7 +131,7 @@ def _write(
 ) -> Receipt:
     """Settle a delivery in one unit of work; facts that cannot be posted, whyever, make a failed one that stops no other."""
     try:
-        return db.write(lambda session: settle(session, events, reason))
+        return db.write(lambda session: settle(session, events, reason), together=True)
     except Unavailable:
         raise
     except Exception:
@@ -129,39 +140,25 @@ def _write(
     return db.write(lambda session: settle(session, [], wrong))
 
 
-def _settle(
-    session: Session,
-    id_: int,
-    source: str,
-    events: list[Event],
-    reason: str | None,
-    now: datetime,
-    attempts: int,
+def _state(events: list[Event], reason: str | None) -> str:
+    return "failed" if reason else "done" if events else "ignored"
+
+
+def _next_try(attempts: int, now: datetime) -> datetime | None:
+    return now + BACK_OFF[attempts - 1] if attempts <= len(BACK_OFF) else None
+
+
+def _settle_again(
+    session: Session, row: Any, events: list[Event], reason: str | None, now: datetime
 ) -> Receipt:
-    """Post a delivery's events and write down what became of it."""
-    new = repeated = 0
-    if reason is None:
-        posted = take_in(session, source, events, now, delivery_id=id_)
-        new, repeated = posted.new, posted.repeated
-        state = "done" if events else "ignored"
-        next_try = None
-    else:
-        state = "failed"
-        next_try = now + BACK_OFF[attempts - 1] if attempts <= len(BACK_OFF) else None
-    session.connection().execute(
-        update(rows)
-        .where(rows.c.id == id_)
-        .values(
-            state=state,
-            reason=reason,
-            events=rows.c.events + new if attempts > 1 else new,
-            repeated=repeated,
-            attempts=attempts,
-            next_try_at=next_try,
-            worked_at=now,
-        )
-    )
-    return Receipt(id_, state, new, repeated, reason)
+    """Post what is new in a stored delivery, and write down what became of it this time."""
+    state, attempts = _state(events, reason), row.attempts + 1
+    posted = take_in(session, row.source, events, now, delivery_id=row.id)
+    found: dict[str, Any] = {"state": state, "reason": reason, "attempts": attempts, "worked_at": now}
+    found |= {"events": rows.c.events + posted.new, "repeated": posted.repeated}
+    found["next_try_at"] = _next_try(attempts, now) if reason else None
+    session.connection().execute(update(rows).where(rows.c.id == row.id).values(found))
+    return Receipt(row.id, state, posted.new, posted.repeated, reason)
 
 
 def take_in(
@@ -192,7 +189,7 @@ def replay(db: Database, config: Config, delivery_id: int, now: datetime) -> Rec
     events, reason = translate_patiently(config.plugins[row.source], stored)
 
     def settle(session: Session, events: list[Event], reason: str | None) -> Receipt:
-        return _settle(session, row.id, row.source, events, reason, now, row.attempts + 1)
+        return _settle_again(session, row, events, reason, now)
 
     return _write(db, settle, events, reason)
 
