@@ -142,6 +142,10 @@ def after_the_week(session: Session, company: Company, clock: Clock, accepted: s
     promises.move(
         session, promise.uid, person["ana"], clock() + timedelta(days=2), True, "They asked.", clock()
     )
+    kept = promises.make(
+        session, person["ben"], promises.Making("Send it", clock() + timedelta(days=1)), clock()
+    )
+    promises.keep(session, kept.uid, person["ben"], "It arrived.", clock())
     channel = announcements.add_channel(
         session, company.teams["Care"], "email", "The floor", "floor@example.com"
     )
@@ -175,6 +179,8 @@ def after_the_week(session: Session, company: Company, clock: Clock, accepted: s
     session.flush()
     return {
         "uid": waiting.uid,
+        "declined": declined.uid,
+        "kept": kept.uid,
         "story": waiting.uid,
         "promise": promise.uid,
         "team": "care",

@@ -245,6 +245,30 @@ def test_an_event_that_cannot_be_right_is_not_made(fact: dict[str, Any]) -> None
         Event(**{"key": "k", "kind": "rating.good", "occurred_at": NOW, **fact})
 
 
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("https://desk.example.com/tickets/1", True),
+        ("http://desk.example.com/tickets/1", True),
+        ("/stories/1", True),
+        ("javascript:alert(1)", False),
+        ("JaVaScRiPt:alert(1)", False),
+        (" javascript:alert(1)", False),
+        ("java\tscript:alert(1)", False),
+        ("data:text/html,<script>alert(1)</script>", False),
+        ("//evil.example/", False),
+        ("/\\evil.example/", False),
+        ("/\t/evil.example/", False),
+        ("https:/\n/evil.example", False),
+        ("vbscript:x", False),
+        ("", False),
+    ],
+)
+def test_a_facts_address_leads_to_the_web_or_nowhere(url: str, kept: bool) -> None:
+    event = Event("k", "rating.good", NOW, url=url)
+    assert event.url == (url if kept else None)
+
+
 # ---------------------------------------------------------------- paged lists
 
 

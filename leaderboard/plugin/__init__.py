@@ -3,6 +3,7 @@
 A plugin is its settings plus a few verbs. It only translates: no database, no points, no people, no clock, no HTTP answers.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -66,6 +67,8 @@ Kind = Literal[
 ]
 
 KINDS: tuple[str, ...] = get_args(Kind)
+WEB_ADDRESS = re.compile(r"(?:https?://[^\s\\]+|/[^\s/\\][^\s\\]*)")
+"""Of a page on the web, or of one of ours."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ class Event:
                  For fact.withdrawn: the *key* of the fact that no longer holds
     ticket       the ticket it belongs to
     text         the customer's or colleague's words
-    url          where to look at it in the tool
+    url          where to look at it in the tool; anything but a web address is left out
     guideline    the slug of the guideline it shows; None lets the kind decide
     due_at       promises: by when
     evidence     anything else worth keeping: flat, small, text or numbers
@@ -138,6 +141,10 @@ class Event:
             value = getattr(self, name)
             if value is not None:
                 _refuse_text(name, value, most)
+        if self.url is not None and not WEB_ADDRESS.fullmatch(self.url):
+            object.__setattr__(
+                self, "url", None
+            )  # people would be led astray by it, or a browser would run it
         for agent in self.agents:
             _refuse_text("agents", agent, 200)
         for moment in (self.occurred_at, self.due_at):

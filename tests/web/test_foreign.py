@@ -22,6 +22,8 @@ from tests.full import SETTINGS, Full, fill
 from tests.make import Company
 from tests.visitor import Visitor
 
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 MATRIX: dict[str, dict[str, str]] = tomllib.loads(
     (Path(__file__).parent.parent / "permissions.toml").read_text("utf-8")
 )
@@ -141,7 +143,7 @@ def unchanged(db: Database, company: Company, full: Full) -> bool:
             read.get_one(Token, int(full.names["int:token_id"])).revoked_at is None
             and [row.active for row in read.exec(select(Channel))] == [True]
             and [row.state for row in read.exec(select(FollowUp))] == ["open"]
-            and [row.state for row in read.exec(select(Promise))] == ["open"]
+            and [row.state for row in read.exec(select(Promise))] == ["open", "kept"]
             and {row.state for row in read.exec(select(Nomination))} == {"accepted", "waiting", "declined"}
             and read.get_one(Team, company.teams["Care"]).accepts == "lead"
         )
