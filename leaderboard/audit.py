@@ -95,8 +95,9 @@ def _of_person(session: Session, person_id: int, handle: str) -> Iterator[str]:
             select(tally).where(tally.c.person_id == person_id, tally.c.week == week)
         ).first()
         for name, points in witness.items():
-            if row is None or getattr(row, name) != points:
-                yield f"{handle}: {week}: the {name} tally is {getattr(row, name, None)}, the ledger {points}"
+            noted = getattr(row, name, 0)  # a week of which everything was taken back needs no tally
+            if noted != points:
+                yield f"{handle}: {week}: the {name} tally is {noted}, the ledger {points}"
 
 
 def _score_sums(session: Session, person_id: int) -> Counter[tuple[int, str, str]]:

@@ -18,6 +18,7 @@ from leaderboard.ledger import Share, link, outcomes, post
 from leaderboard.plugin import Event
 from leaderboard.tables import COMPANY, EVERY, ClosedWeek, Credit, Identity, PointsEntry, Score
 from tests.make import NOON, Company
+from tests.trials import trials
 
 MONDAY = datetime.fromisoformat("2026-11-16T09:00:00+00:00")
 
@@ -357,30 +358,14 @@ def test_the_ledger_refuses_update_delete_and_replace(db: Database, company: Com
 AGENTS = ("ana@example.com", "ben@example.com", "dan@example.com")
 
 
-@st.composite
-def facts(draw: st.DrawFn) -> list[Event]:
+def random_facts(chance: random.Random, least: int = 3, most: int = 14) -> list[Event]:
     """A few weeks of facts that interfere: few people, few customers, few tickets."""
     found: dict[str, Event] = {}
-    for number in range(draw(st.integers(3, 14))):
-        ticket = draw(st.integers(1, 4))
-        kind = draw(
-            st.sampled_from(
-                [
-                    "thanks",
-                    "good",
-                    "bad",
-                    "replied",
-                    "help",
-                    "knowledge",
-                    "made",
-                    "moved",
-                    "kept",
-                    "withdrawn",
-                ]
-            )
-        )
-        at = MONDAY + timedelta(hours=draw(st.integers(-24 * 9, 50)), minutes=number)
-        agent, customer = AGENTS[ticket % 3], f"customer-{draw(st.integers(1, 2))}@example.org"
+    kinds = ("thanks", "good", "bad", "replied", "help", "knowledge", "made", "moved", "kept", "withdrawn")
+    for number in range(chance.randint(least, most)):
+        kind, ticket = chance.choice(kinds), chance.randint(1, max(4, most // 4))
+        at = MONDAY + timedelta(hours=chance.randint(-24 * 9, 50), minutes=number)
+        agent, customer = AGENTS[ticket % 3], f"customer-{chance.randint(1, 2)}@example.org"
         common: dict[str, Any] = {"occurred_at": at, "agents": (agent,), "ticket": str(ticket)}
         if kind in ("thanks", "good", "bad"):
             names = {"thanks": "thanks.received", "good": "rating.good", "bad": "rating.bad"}
@@ -388,7 +373,7 @@ def facts(draw: st.DrawFn) -> list[Event]:
                 f"rating/{ticket}/{kind}", names[kind], customer=customer, object=f"rating/{ticket}", **common
             )  # type: ignore[arg-type]
         elif kind in ("made", "moved", "kept"):
-            due = at + timedelta(hours=draw(st.integers(0, 48)))
+            due = at + timedelta(hours=chance.randint(0, 48))
             event = Event(
                 f"promise/{ticket}/{kind}",
                 f"promise.{kind}",
@@ -397,10 +382,8 @@ def facts(draw: st.DrawFn) -> list[Event]:
                 **common,
             )  # type: ignore[arg-type]
         elif kind == "withdrawn":
-            target = draw(
-                st.sampled_from(
-                    [f"rating/{ticket}/thanks", f"rating/{ticket}/good", f"promise/{ticket}/kept"]
-                )
+            target = chance.choice(
+                [f"rating/{ticket}/thanks", f"rating/{ticket}/good", f"promise/{ticket}/kept"]
             )
             event = Event(f"{target}/withdrawn", "fact.withdrawn", at, (), object=target)
         else:
@@ -410,8 +393,14 @@ def facts(draw: st.DrawFn) -> list[Event]:
     return list(found.values())
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(facts=facts(), seed=st.integers(0, 2**32))
+facts = st.builds(random_facts, st.randoms(use_true_random=False))
+
+
+@pytest.mark.promise(number=5)
+@settings(
+    max_examples=trials(25), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(facts=facts, seed=st.integers(0, 2**32))
 def test_any_order_and_repetition_gives_the_same_boards(
     db: Database, company: Company, facts: list[Event], seed: int
 ) -> None:

@@ -346,7 +346,8 @@ def _gone(row: Row, known_to: int | None) -> bool:
 def _earned_as_of(earlier: Iterable[tuple[Row, int]], known_to: int | None) -> Counter[str]:
     earned: Counter[str] = Counter()
     for row, points in earlier:
-        if points and not _gone(row, known_to):
+        known = known_to is None or row.event_id <= known_to
+        if points and known and not _gone(row, known_to):
             for group in groups_of(row):
                 earned[group] += points
     return earned
