@@ -13,6 +13,7 @@ from leaderboard.web import (
     admin,
     admin_people,
     api,
+    bodies,
     errors,
     home,
     hooks,
@@ -56,6 +57,7 @@ def create_app(config: Config, database: Database | None = None, clock: Clock = 
     app.extensions["config"] = config
     app.extensions["database"] = database or Database(config.database.url)
     app.extensions["clock"] = clock
+    app.wsgi_app = bodies.Turnstile(app.wsgi_app, config.server.threads - 1)  # type: ignore[method-assign]
     if proxies := config.server.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, proxies, proxies, proxies, proxies)  # type: ignore[method-assign]
     web.install(app)

@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -161,6 +162,28 @@ def test_a_bomb_in_json_is_refused_before_it_is_built(served: Served, body: byte
     )
     assert (answer.status_code, answer.json()["state"]) == (202, "failed")
     assert memory(served) - before < ROOM
+
+
+def test_slow_bodies_close_the_product_to_nobody(served: Served) -> None:
+    """Twice as many as there are threads, each waiting for a byte that does not come."""
+    slow = []
+    for number in range(8):
+        line = socket.create_connection(("127.0.0.1", served.port), timeout=20)
+        kind = (head("POST", "/hooks/demo", "Content-Length: 1000"), head("POST", "/sign-in", FORM, CHUNKED))
+        line.sendall(kind[number % 2] + b"1")
+        slow.append(line)
+    with httpx.Client(base_url=served.url, timeout=20) as http:
+        for _ in range(5):
+            assert http.get("/sign-in").status_code == 200
+        answer = http.post("/hooks/demo", content=b"{}")
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+        for line in slow:
+            line.close()
+        for _ in range(100):  # once they are gone, all is as before
+            if (answer := http.post("/hooks/demo", content=b"{}")).status_code != 503:
+                break
+            time.sleep(0.1)
+    assert answer.status_code == 401
 
 
 def test_no_header_that_anybody_can_send_moves_a_limit(served: Served) -> None:

@@ -1,0 +1,51 @@
+"""Bodies that come slowly: they may hold all threads but one, so that pages stay open to everybody."""
+
+from collections.abc import Iterable
+from threading import BoundedSemaphore
+from typing import Any
+
+from werkzeug.exceptions import ServiceUnavailable
+
+PATIENCE = 0.25
+"""Seconds to wait for one's turn to read. Who sends at once reads in thousandths of that."""
+RETRY_AFTER = 5
+
+
+class Turnstile:
+    """A WSGI application in front of ours: at most `most` bodies are waited for at once, the next is asked to come again.
+
+    The server reads a body in a thread of its own and waits as long as the sender likes; without this, as many slow senders as
+    there are threads would close the product to all others.
+    """
+
+    def __init__(self, app: Any, most: int) -> None:
+        self._app = app
+        self._turns = BoundedSemaphore(max(1, most))
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        environ["wsgi.input"] = Body(environ["wsgi.input"], self._turns)
+        answer: Iterable[bytes] = self._app(environ, start_response)
+        return answer
+
+
+class Body:
+    """What wsgi.input is, each read of which needs a turn. Raises ServiceUnavailable when there is none."""
+
+    def __init__(self, stream: Any, turns: BoundedSemaphore) -> None:
+        self._stream = stream
+        self._turns = turns
+
+    def read(self, size: int = -1) -> bytes:
+        return self._in_turn(self._stream.read, size)
+
+    def readline(self, size: int = -1) -> bytes:
+        return self._in_turn(self._stream.readline, size)
+
+    def _in_turn(self, read: Any, size: int) -> bytes:
+        if not self._turns.acquire(timeout=PATIENCE):
+            raise ServiceUnavailable("Too many slow bodies at once.", retry_after=RETRY_AFTER)
+        try:
+            found: bytes = read(size)
+        finally:
+            self._turns.release()
+        return found
