@@ -1,6 +1,8 @@
 """Each plugin on the whole road, on both databases: what it brings earns once, whichever way and however often it comes."""
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -57,6 +59,30 @@ def test_every_sample_sent_twice_is_known_the_second_time(db: Database, linked: 
     for sample in OF_TOOL[tool]:
         assert deliveries.receive(db, config, tool, sample.delivery()).new == 0
     assert entries(db) == before
+
+
+@pytest.mark.promise(number=4)
+@pytest.mark.parametrize("tool", TOOLS)
+def test_a_replay_earns_nothing_for_ever(
+    db: Database, linked: Company, tool: str, record_property: Callable[[str, object], None]
+) -> None:
+    """P4: signed anew under another delivery's id, minutes or years later, also when retention has emptied the first one."""
+    config, replays = configured(tool), 0
+    for sample in OF_TOOL[tool]:
+        deliveries.receive(db, config, tool, sample.delivery())
+    before = entries(db)
+    for days in (0, 1, 31, 400, 4_000):
+        moment = OF_TOOL[tool][0].received_at + timedelta(days=days, minutes=6)
+        with db.writing() as session:
+            deliveries.forget(session, config, moment)
+        for sample in OF_TOOL[tool]:
+            again = replace(sample, received_at=moment).delivery()
+            sample.plugin.verify(again)
+            receipt = deliveries.receive(db, config, tool, again)
+            assert (receipt.new, receipt.repeated) == (0, len(sample.events)), sample.case
+            replays += 1
+    assert entries(db) == before
+    record_property("replays", replays)
 
 
 def mending(tool: str, at: datetime) -> list[tuple[Any, dict[str, str]]]:
