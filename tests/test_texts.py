@@ -19,6 +19,7 @@ MARKS = {"_", "_l", "N_", "ngettext"}
 TO_MACHINES = (
     "plugin",  # why a body cannot be read: kept with the delivery, beside the body
     "deliveries/pulling.py",  # why a pull failed: kept with the source and logged
+    "backup.py",  # on the command line
     "jobs.py",  # on the command line
     "simulate.py",  # on the command line
     "web/api",  # beside texts of people's own mistakes, which are translated: the shape of a request
