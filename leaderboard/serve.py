@@ -115,7 +115,7 @@ def log_to_stderr(config: Config) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(ensure_ascii=False),
+                structlog.processors.JSONRenderer(),  # in ASCII: no sign of a text ends a line or turns a terminal
             ],
         )
     )
