@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
 from sqlmodel import Session
 
 from leaderboard.gate import Gate, Place
@@ -26,6 +26,8 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 PULSE_SHARDS = 16
+READ_ONLY = "25006"
+"""What PostgreSQL answers a write as a standby, or when its operator has told it to take none."""
 
 
 class Database:
@@ -77,6 +79,10 @@ class Database:
                 yield session
                 session.commit()
         except OperationalError as error:
+            raise Unavailable(_reason(error)) from error
+        except InternalError as error:
+            if getattr(error.orig, "sqlstate", None) != READ_ONLY:
+                raise
             raise Unavailable(_reason(error)) from error
 
     def write(self, work: Callable[[Session], T], tries: int = 5, *, together: bool = False) -> T:

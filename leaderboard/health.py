@@ -23,6 +23,10 @@ PULLS_FAILED = 3
 """So many failed pulls in a row are no hiccup."""
 CHECK = "health check"
 """The heartbeat that a check writes, to know that the database can be written."""
+AUDITED = "last audit"
+"""The heartbeat that keeps how the last audit ended: `error` says what it found."""
+UNAUDITED = timedelta(days=3)
+"""An audit that has not come to its end for so long, though one is due every night, does not work."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,9 @@ class Health:
     clock_age: int | None = None
     failing_pulls: int = 0
     failing_jobs: tuple[str, ...] = ()
+    audit_failed: bool = False
+    audited: int | None = None
+    """Since the last audit came to its end; None before the first one."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +65,14 @@ def check(db: Database, now: datetime) -> Health:
         version = db.version()
         with db.reading() as session:
             oldest, late = _pending(session, now)
-            clock = session.exec(select(func.max(Heartbeat.started_at)).where(Heartbeat.job != CHECK)).one()
+            of_jobs = col(Heartbeat.job).not_in((CHECK, AUDITED))
+            clock = session.exec(select(func.max(Heartbeat.started_at)).where(of_jobs)).one()
             jobs = session.exec(
-                select(Heartbeat.job).where(col(Heartbeat.error).is_not(None)).order_by(Heartbeat.job)
+                select(Heartbeat.job)
+                .where(of_jobs, col(Heartbeat.error).is_not(None))
+                .order_by(Heartbeat.job)
             ).all()
+            audit = session.get(Heartbeat, AUDITED)
             pulls = session.exec(
                 select(func.count()).select_from(Source).where(Source.pull_failures >= PULLS_FAILED)
             ).one()
@@ -71,6 +82,8 @@ def check(db: Database, now: datetime) -> Health:
         return Health((N_("The database does not answer."),), None, False, False)
     affected = db.is_sqlite and sqlite_affected(version.removeprefix("SQLite "))
     clock_age = _age(clock, now)
+    audited = _age(audit.finished_at, now) if audit else None
+    audit_failed = audit is not None and audit.error is not None
     found = [
         (not writable, N_("The database cannot be written.")),
         (late, N_("Deliveries wait that should have been tried again: is the clock running?")),
@@ -84,9 +97,25 @@ def check(db: Database, now: datetime) -> Health:
         ),
         (bool(jobs), N_("A job of the clock ends in an error; /admin says which.")),
         (bool(pulls), N_("A source cannot be pulled; /admin/sources says why.")),
+        (audit_failed, N_("The last audit found differences: `leaderboard audit` says which.")),
+        (
+            audited is not None and audited > UNAUDITED.total_seconds(),
+            N_("No audit has come to its end for three days; the log of the clock says why."),
+        ),
     ]
     problems = tuple(text for wrong, text in found if wrong)
-    return Health(problems, version, affected, writable, oldest, clock_age, pulls, tuple(jobs))
+    return Health(
+        problems,
+        version,
+        affected,
+        writable,
+        oldest,
+        clock_age,
+        pulls,
+        tuple(jobs),
+        audit_failed=audit_failed,
+        audited=audited,
+    )
 
 
 def figures(session: Session, now: datetime) -> Figures:

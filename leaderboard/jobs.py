@@ -7,22 +7,29 @@ changes nothing. APScheduler only ticks (its own calendar triggers miss weeks an
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
+from itertools import islice
+from zoneinfo import ZoneInfo
 
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlmodel import Session, select
 
 from leaderboard import announcements, deliveries, promises, recognition, weeks
+from leaderboard.audit import audit
 from leaderboard.config import Config
 from leaderboard.database import Database, Unavailable, insert
+from leaderboard.health import AUDITED
 from leaderboard.plugin import Invalid
 from leaderboard.tables import Heartbeat, Team
 from leaderboard.weeks import Clock, Week
 
 log = logging.getLogger(__name__)
+heartbeat = Heartbeat.__table__  # type: ignore[attr-defined]
 
 MAX_ERROR = 500
+MOST_DIFFERENCES = 1_000
+"""An audit that finds so many has said enough."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +81,11 @@ def tick(job: Job, db: Database, config: Config, clock: Clock) -> bool:
     error = None
     started_at = clock()
     try:
-        job.work(db, config, clock)
+        done = job.work(db, config, clock)
+        # Most ticks find nothing to do, several a second: those are told to whoever looks closely only.
+        level = logging.INFO if done else logging.DEBUG
+        seconds = round((clock() - started_at).total_seconds(), 3)
+        log.log(level, "job", extra={"job": job.name, "done": done, "seconds": seconds})
     except Unavailable as problem:
         error = f"the database is unavailable: {problem}"
         log.warning("job failed", extra={"job": job.name, "reason": error[:MAX_ERROR]})
@@ -90,9 +101,8 @@ def tick(job: Job, db: Database, config: Config, clock: Clock) -> bool:
 
 
 def _note(session: Session, job: str, started_at: datetime, finished_at: datetime, error: str | None) -> None:
-    table = Heartbeat.__table__  # type: ignore[attr-defined]
     values = {"started_at": started_at, "finished_at": finished_at, "error": error}
-    statement = insert(session, table).values(job=job, **values)
+    statement = insert(session, heartbeat).values(job=job, **values)
     session.connection().execute(statement.on_conflict_do_update(index_elements=["job"], set_=values))
 
 
@@ -165,6 +175,39 @@ def forget(db: Database, config: Config, clock: Clock) -> int:
     return emptied
 
 
+def audit_nightly(db: Database, config: Config, clock: Clock) -> int:
+    """Once a night, and every hour while there are any: look for differences between evidence, ledger and scores.
+
+    Returns how many there are; how it ended is kept for /healthz.
+    """
+    started_at = clock()
+    with db.reading() as session:
+        last = session.get(Heartbeat, AUDITED)
+    if last and not audit_due(last, started_at, config.week.timezone):
+        return 0
+    with db.writing() as session:  # another clock sees that this one is at it
+        statement = insert(session, heartbeat).values(job=AUDITED, started_at=started_at)
+        claimed = {"started_at": started_at}
+        session.connection().execute(statement.on_conflict_do_update(index_elements=["job"], set_=claimed))
+    with db.snapshot() as session:
+        found = list(islice(audit(session), MOST_DIFFERENCES))
+    error = f"{len(found)} differences, the first: {found[0]}"[:MAX_ERROR] if found else None
+    if error:
+        log.error("audit", extra={"differences": len(found), "first": found[0]})
+    with db.writing() as session:
+        _note(session, AUDITED, started_at, clock(), error)
+    return len(found)
+
+
+def audit_due(last: Heartbeat, now: datetime, zone: str) -> bool:
+    """Whether the last audit began before the last 03:00 by the company's clocks, or what it found is an hour old."""
+    here = now.astimezone(ZoneInfo(zone))
+    night = here.replace(hour=3, minute=0, second=0, microsecond=0)
+    if night > here:
+        night -= timedelta(days=1)
+    return last.started_at < night or (last.error is not None and last.started_at < now - timedelta(hours=1))
+
+
 JOBS = (
     Job("close weeks", 30, close_weeks),
     Job("announce", 5, announcements.deliver_due, side_by_side=3),
@@ -173,6 +216,7 @@ JOBS = (
     Job("promises", 60, miss_promises),
     Job("newcomers", 60, link_newcomers),
     Job("retention", 3600, forget),
+    Job("audit", 600, audit_nightly),
 )
 
 

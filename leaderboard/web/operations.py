@@ -55,6 +55,8 @@ def healthz() -> ResponseReturnValue:
         clock_seconds=found.clock_age,
         failing_pulls=found.failing_pulls,
         failing_jobs=list(found.failing_jobs),
+        audit_failed=found.audit_failed,
+        audited_seconds=found.audited,
     )
     response.status_code = 503 if found.problems else 200
     return response
@@ -73,6 +75,20 @@ class Figures(Collector):
     """What the database says at the time of asking."""
 
     def collect(self) -> Iterator[Metric]:
+        last: LastCheck = current_app.extensions["last check"]
+        well = last.get(now())
+        for name, said, value in (
+            ("extra_mile_healthy", "1 while /healthz answers 200, else 0.", not well.problems),
+            (
+                "extra_mile_clock_seconds",
+                "Since the clock last ticked; NaN before it ever did.",
+                well.clock_age,
+            ),
+            ("extra_mile_failing_pulls", "Sources whose pulls keep failing.", well.failing_pulls),
+            ("extra_mile_failing_jobs", "Jobs of the clock that end in an error.", len(well.failing_jobs)),
+            ("extra_mile_audit_failed", "1 while the last audit found differences.", well.audit_failed),
+        ):
+            yield GaugeMetricFamily(name, said, value=float("nan") if value is None else float(value))
         with db().reading() as session:
             found = health.figures(session, now())
         deliveries = GaugeMetricFamily(

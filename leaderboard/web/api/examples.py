@@ -179,4 +179,6 @@ HEALTH: dict[str, Any] = {
     "clock_seconds": 4,
     "failing_pulls": 0,
     "failing_jobs": [],
+    "audit_failed": False,
+    "audited_seconds": 36_000,
 }

@@ -82,4 +82,6 @@ def how_it_is() -> shapes.Health:
         clock_seconds=found.clock_age,
         failing_pulls=found.failing_pulls,
         failing_jobs=list(found.failing_jobs),
+        audit_failed=found.audit_failed,
+        audited_seconds=found.audited,
     )

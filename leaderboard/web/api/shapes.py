@@ -382,6 +382,8 @@ class Health(Output):
     clock_seconds: int | None = Field(description="Since the clock last ticked; null where it never did.")
     failing_pulls: int
     failing_jobs: list[str]
+    audit_failed: bool = Field(description="Whether the last nightly audit found differences.")
+    audited_seconds: int | None = Field(description="Since an audit last came to its end.")
 
 
 # ------------------------------------------------------------------------------------------------ errors
