@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 
 from flask import Response
@@ -13,6 +14,8 @@ MOST_ROWS = 100_000
 
 STARTS = "=+-@\t\r\n＝＋－＠"
 """What makes a spreadsheet take a text for a formula (also as full-width twins, which some read alike)."""
+INNER = re.compile("([;|\t\r\n])(?=[ \u00a0\u3000]*[=+@＝＋－＠-])(?! *-\\))")
+"""Where a cell begins for a program that divides at other signs than commas, as Excel does in many countries; not in ;-)"""
 
 
 def csv_file(name: str, header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Response:
@@ -32,6 +35,7 @@ def inert(cell: Cell) -> str | int:
     """A text that a spreadsheet shows and never runs; numbers stay numbers."""
     if cell is None:
         return ""
-    if isinstance(cell, str) and cell.lstrip(" \u00a0\u3000").startswith(tuple(STARTS)):
-        return "'" + cell
-    return cell
+    if isinstance(cell, int):
+        return cell
+    cell = INNER.sub(r"\1'", cell)
+    return "'" + cell if cell.lstrip(" \u00a0\u3000").startswith(tuple(STARTS)) else cell
