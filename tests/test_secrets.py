@@ -247,8 +247,6 @@ def lead_through_errors(visit: Visit, planted: Planted, link: str) -> None:
     with Visit(served, visit.seen, watching=True) as stranger:
         be_a_stranger(stranger, planted, link)
     planted.command("pull", "demo")
-    planted.command("audit")
-    planted.command("replay", "--failed")
     visit.submit("/me", "/lead/team/care/channels", kind="apprise", name="Room", target=mine["channel"])
     visit.submit("/me", "/lead/team/care/channels/1/test")
     with planted.db.engine.begin() as connection:  # and now a fault: a table is not there
@@ -299,7 +297,7 @@ class Watcher(threading.Thread):
         self.enough = threading.Event()
 
     def run(self) -> None:
-        while not self.enough.wait(0.02):
+        while not self.enough.wait(0.1):
             for place in Path("/proc").glob("[0-9]*/cmdline"):
                 try:
                     self.lines.add(place.read_bytes().replace(b"\0", b" "))
