@@ -168,6 +168,24 @@ def test_red_once_the_nightly_audit_found_something_until_it_is_mended(
 
 
 @pytest.mark.promise(number=37)
+def test_an_audit_that_dies_takes_nothing_back_of_what_the_last_one_found(
+    desk: Flask, db: Database, look: Look, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with db.writing() as session:
+        found = Heartbeat(job=health.AUDITED, started_at=NOON, finished_at=NOON, error="2 differences")
+        session.add(found)
+    clock.forward(hours=2)
+
+    def die(*_: object) -> Iterator[str]:
+        raise MemoryError
+
+    monkeypatch.setattr(jobs, "audit", die)
+    with pytest.raises(MemoryError):
+        jobs.audit_nightly(db, desk.extensions["config"], clock)
+    assert_red(look(), "audit found differences")
+
+
+@pytest.mark.promise(number=37)
 def test_red_when_no_audit_comes_to_its_end(desk: Flask, db: Database, look: Look, clock: Clock) -> None:
     jobs.audit_nightly(db, desk.extensions["config"], clock)
     clock.forward(days=3, hours=1)
