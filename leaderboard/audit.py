@@ -1,14 +1,16 @@
 """Prove that ledger, scores and evidence agree; rebuild what can be computed anew."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
+from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, insert, or_, select, update
 from sqlmodel import Session
 
 from leaderboard.database import Database, is_postgresql
-from leaderboard.ledger import Row, outcomes
+from leaderboard.ledger import outcomes
 from leaderboard.ledger.facts import credit, rows
 from leaderboard.ledger.settling import (
     add_to_scores,
@@ -27,6 +29,9 @@ from leaderboard.tables import ClosedWeek, Person
 person = Person.__table__  # type: ignore[attr-defined]
 closed_week = ClosedWeek.__table__  # type: ignore[attr-defined]
 
+AT_ONCE = 20
+"""People in one unit of work of a rebuild: few enough that others wait no longer than a moment, enough to share a commit."""
+
 
 def audit(session: Session, tell: Callable[[int, int], None] = lambda done, of: None) -> Iterator[str]:
     """Yield every disagreement in words; nothing when ledger = scores = evidence. `tell` hears of the progress."""
@@ -40,16 +45,21 @@ def audit(session: Session, tell: Callable[[int, int], None] = lambda done, of: 
 def rebuild(db: Database, now: datetime, tell: Callable[[int, int], None] = lambda done, of: None) -> int:
     """Compute every person's points again from the stored evidence and rewrite scores and tallies.
 
-    One unit of work per person, so it may run beside everything else. The ledger itself only grows: a line that the evidence
-    contradicts is reversed and posted right. Returns how many lines that took (0 when all was sound).
+    One unit of work for a few people, so it may run beside everything else. The ledger itself only grows: a line that the
+    evidence contradicts is reversed and posted right. Returns how many lines that took (0 when all was sound).
     """
     with db.reading() as session:
-        people = _people(session)
+        people = [person_id for person_id, _ in _people(session)]
     written = 0
-    for done, (person_id, _) in enumerate(people, 1):
-        written += db.write(lambda session, who=person_id: _rebuild_person(session, who, now))  # type: ignore[misc]
-        tell(done, len(people))
+    for start in range(0, len(people), AT_ONCE):
+        part = people[start : start + AT_ONCE]
+        written += db.write(partial(_rebuild, people=part, now=now))
+        tell(start + len(part), len(people))
     return written
+
+
+def _rebuild(session: Session, people: Sequence[int], now: datetime) -> int:
+    return sum(_rebuild_person(session, person_id, now) for person_id in people)
 
 
 def _people(session: Session) -> list[tuple[int, str]]:
@@ -95,16 +105,19 @@ def _of_person(session: Session, person_id: int, handle: str) -> Iterator[str]:
             select(tally).where(tally.c.person_id == person_id, tally.c.week == week)
         ).first()
         for name, points in witness.items():
-            noted = getattr(row, name, 0)  # a week of which everything was taken back needs no tally
-            if noted != points:
-                yield f"{handle}: {week}: the {name} tally is {noted}, the ledger {points}"
+            told = getattr(row, name, 0)  # a week of which everything was taken back needs no tally
+            if told != points:
+                yield f"{handle}: {week}: the {name} tally is {told}, the ledger {points}"
 
 
 def _score_sums(session: Session, person_id: int) -> Counter[tuple[int, str, str]]:
+    """What each running score should be. The database adds up the lines that move the same scores."""
+    same = (entry.c.team_id, entry.c.week, entry.c.counts_on, entry.c.guideline, entry.c.person_id)
+    query = select(*same, func.sum(entry.c.points).label("points")).where(entry.c.person_id == person_id)
     sums: Counter[tuple[int, str, str]] = Counter()
-    for line in session.connection().execute(select(entry).where(entry.c.person_id == person_id)):
+    for line in session.connection().execute(query.group_by(*same)):
         for team_id, period, guideline, _ in score_keys(line):
-            sums[team_id, period, guideline] += line.points
+            sums[team_id, period, guideline] += int(line.points)
     return sums
 
 
@@ -120,7 +133,9 @@ def _tally_sums(session: Session, person_id: int) -> dict[str, dict[str, int]]:
 def _closed_weeks(session: Session) -> Iterator[str]:
     """A frozen page shows the ledger as of closing."""
     handles = {row.uid: (row.id, row.handle) for row in session.connection().execute(select(person))}
-    for week in session.connection().execute(select(closed_week).order_by(closed_week.c.id)):
+    ids = session.connection().execute(select(closed_week.c.id).order_by(closed_week.c.id)).scalars().all()
+    for id_ in ids:  # one at a time: its numbers may be large
+        week = session.connection().execute(select(closed_week).where(closed_week.c.id == id_)).one()
         query = select(entry.c.person_id, func.sum(entry.c.points).label("points")).where(
             entry.c.team_id == week.team_id, entry.c.week == week.week, entry.c.id <= week.last_entry_id
         )
@@ -170,28 +185,48 @@ def _rebuild_person(session: Session, person_id: int, now: datetime) -> int:
     return written
 
 
+earlier, reversal = entry.alias("earlier"), entry.alias("reversal")
+
+
+def _is_live(line: Any) -> ColumnElement[bool]:
+    """It earned, and nothing has reversed it. (A bare IS NULL would lead SQLite to the index that nearly all lines are in.)"""
+    reversed_ = select(reversal.c.id).where(reversal.c.reverses_id == line.c.id).exists()
+    return and_(func.coalesce(line.c.reverses_id, 0) == 0, ~reversed_)
+
+
+# Statements that look at one line after the other by index: what is sound, nearly all, never leaves the database.
+DOUBLE = (
+    select(entry)
+    .where(entry.c.person_id == bindparam("person"), _is_live(entry))
+    .where(
+        select(earlier.c.id)
+        .where(earlier.c.credit_id == entry.c.credit_id, earlier.c.id < entry.c.id, _is_live(earlier))
+        .exists()
+    )
+    .order_by(entry.c.id)
+)
+FORGETFUL = (
+    select(credit.c.id, func.coalesce(entry.c.points, 0).label("points"), entry.c.id.label("entry_id"))
+    .select_from(credit)
+    .outerjoin(entry, and_(entry.c.credit_id == credit.c.id, _is_live(entry)))
+    .where(credit.c.person_id == bindparam("person"))
+    .where(
+        or_(
+            credit.c.entry_id.is_distinct_from(entry.c.id),
+            credit.c.points != func.coalesce(entry.c.points, 0),
+        )
+    )
+)
+
+
 def _restore_credits(session: Session, person_id: int, now: datetime) -> int:
     """Let each credit name its live ledger line again; a second live line of one credit is reversed. Returns how many were."""
     connection = session.connection()
-    reversal = entry.alias("reversal")
-    query = select(entry).outerjoin(reversal, reversal.c.reverses_id == entry.c.id)
-    query = query.where(
-        entry.c.person_id == person_id, entry.c.reverses_id.is_(None), reversal.c.id.is_(None)
-    )
-    live: dict[int, Row] = {}
-    surplus = []
-    for line in connection.execute(query.order_by(entry.c.id)):
-        if line.credit_id in live:
-            surplus.append(line)
-        else:
-            live[line.credit_id] = line
+    surplus = connection.execute(DOUBLE, {"person": person_id}).all()
     for line in surplus:
         reverse(connection, line, "corrected", now)
-    known = select(credit.c.id, credit.c.points, credit.c.entry_id).where(credit.c.person_id == person_id)
-    for row in connection.execute(known).all():
-        points, entry_id = (live[row.id].points, live[row.id].id) if row.id in live else (0, None)
-        if (row.points, row.entry_id) != (points, entry_id):
-            connection.execute(
-                update(credit).where(credit.c.id == row.id).values(points=points, entry_id=entry_id)
-            )
+    for row in connection.execute(FORGETFUL, {"person": person_id}).all():
+        connection.execute(
+            update(credit).where(credit.c.id == row.id).values(points=row.points, entry_id=row.entry_id)
+        )
     return len(surplus)

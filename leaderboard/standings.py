@@ -106,6 +106,14 @@ CROWD = (
     .group_by(score.c.points)
     .order_by(score.c.points)
 )
+WHOLE = (
+    select(score.c.guideline, score.c.person_id, score.c.points)
+    .select_from(_scores)
+    .where(
+        score.c.team_id == bindparam("team_id"), score.c.period == bindparam("period"), _ranked, _HAS_POINTS
+    )
+    .order_by(score.c.guideline, *_downwards)
+)
 
 
 def _asked(board: Board, now: datetime, newcomer_days: int) -> dict[str, Any]:
@@ -163,6 +171,18 @@ def top(
     for place_, row in enumerate(session.connection().execute(TOP, asked | {"most": limit}), 1):
         rank = found[-1].rank if found and found[-1].points == row.points else place_
         found.append(Standing(rank, row.person_id, row.points))
+    return found
+
+
+def by_guideline(
+    session: Session, board: Board, now: datetime, newcomer_days: int = FairPlay().newcomer_days
+) -> dict[str, list[Standing]]:
+    """The whole board by every guideline ("" for all) at once; who has no points in one is not on it."""
+    found: dict[str, list[Standing]] = {}
+    for row in session.connection().execute(WHOLE, _asked(board, now, newcomer_days)):
+        places = found.setdefault(row.guideline, [])
+        rank = places[-1].rank if places and places[-1].points == row.points else len(places) + 1
+        places.append(Standing(rank, row.person_id, row.points))
     return found
 
 

@@ -1,23 +1,23 @@
 """Closing a week: what is due, the frozen numbers, the drafted winners."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from flask_babel import gettext as _
-from sqlalchemy import func
+from sqlalchemy import bindparam, func
 from sqlmodel import Session, col, select
 
 from leaderboard.config import Config, parse_clock
 from leaderboard.database import beat, insert
 from leaderboard.guidelines import GUIDELINES
 from leaderboard.ledger import is_closed, rules_of
-from leaderboard.people import by_id, zones
+from leaderboard.people import zones
 from leaderboard.plugin import Invalid
 from leaderboard.recognition import drafting
-from leaderboard.standings import Board, top
+from leaderboard.standings import Board, Standing, by_guideline
 from leaderboard.tables import (
     EVERY,
     ClosedWeek,
@@ -73,8 +73,12 @@ def close_week(
     last = zones(team).ends_at(week) - INSTANT
     fair = rules_of(session, week).fair_play
     lines = drafting.live_lines(session, team_id, str(week))
-    candidates = drafting.candidates(session, team_id, week, lines, last, fair)
-    numbers = _numbers(session, team, week, lines, last, candidates, fair.newcomer_days)
+    # leave and newcomers are judged by the last day of the week, whenever it is closed
+    boards = by_guideline(session, Board(str(week), team_id, inside=True), last, fair.newcomer_days)
+    ranked = {place.person_id for place in boards.get(EVERY, ())}
+    candidates = drafting.candidates(session, team_id, week, lines, ranked, fair)
+    known = _people(session, {place.person_id for places in boards.values() for place in places})
+    numbers = _numbers(session, team, week, lines, boards, candidates, known)
     row = {
         "team_id": team_id,
         "week": str(week),
@@ -92,7 +96,7 @@ def close_week(
     closed_id = session.connection().execute(statement.returning(table.c.id)).scalar()
     if closed_id is None:
         return None
-    _draft(session, closed_id, numbers["candidates"])
+    _draft(session, closed_id, numbers["candidates"], {row.uid: row.id for row in known.values()})
     beat(session, team_id)
     session.flush()
     return session.get_one(ClosedWeek, closed_id)
@@ -115,21 +119,28 @@ def _highest(session: Session, table: Any) -> int:
 # ---------------------------------------------------------------- the frozen numbers
 
 
+PEOPLE = select(*(Person.__table__.c[name] for name in ("id", "uid", "name", "alias", "visibility"))).where(  # type: ignore[attr-defined]
+    col(Person.id).in_(bindparam("ids", expanding=True))
+)
+
+
+def _people(session: Session, ids: Collection[int]) -> dict[int, Any]:
+    """What boards and drafts need of these people, by id: rows are quicker than objects, and a team may be large."""
+    return {row.id: row for row in session.connection().execute(PEOPLE, {"ids": list(ids)})}
+
+
 def _numbers(
     session: Session,
     team: Team,
     week: Week,
     lines: Sequence[Any],
-    last: datetime,
+    boards: Mapping[str, Sequence[Standing]],
     candidates: dict[str, list[drafting.Candidate]],
-    newcomer_days: int,
+    known: Mapping[int, Any],
 ) -> dict[str, Any]:
     """The week as it was: standings by guideline ("" for all), stories, thanks, and who else might have won."""
-    boards = {}
-    for guideline in (EVERY, *(one.slug for one in GUIDELINES)):
-        board = Board(str(week), team.id or 0, guideline, inside=True)
-        boards[guideline] = top(session, board, last, drafting.EVERYBODY, None, newcomer_days)
-    known = by_id(session, {place.person_id for places in boards.values() for place in places})
+    shown = {category: _best(found) for category, found in candidates.items()}
+    told = drafting.stories_of(session, (one for found in shown.values() for one in found))
     kinds = Counter(
         {line.event_id: line.kind for line in lines}.values()
     )  # a story of two people is one story
@@ -145,38 +156,44 @@ def _numbers(
                     "name": drafting.board_name(known[place.person_id]),
                     "points": place.points,
                 }
-                for place in places
+                for place in boards.get(guideline, ())
             ]
-            for guideline, places in boards.items()
+            for guideline in (EVERY, *(one.slug for one in GUIDELINES))
         },
         "points": sum(line.points for line in lines),
         "stories": _stories(session, lines),
         "facts": {kind: kinds[kind] for kind in sorted(kinds)},
         "candidates": {
-            category: [_candidate(session, one, known[one.person_id]) for one in found[:MOST_CANDIDATES]]
-            for category, found in candidates.items()
+            category: [_candidate(one, known[one.person_id], told) for one in found]
+            for category, found in shown.items()
         },
     }
 
 
-def _candidate(session: Session, one: drafting.Candidate, whose: Person) -> dict[str, Any]:
+def _best(found: Sequence[drafting.Candidate]) -> list[drafting.Candidate]:
+    """The first few, and everybody who has as many points as the very first: they share the win."""
+    return [
+        one for place, one in enumerate(found) if place < MOST_CANDIDATES or one.points == found[0].points
+    ]
+
+
+def _candidate(one: drafting.Candidate, whose: Any, told: Mapping[str, Any]) -> dict[str, Any]:
     """Somebody who may win, kept for the lead who puts another in a winner's place."""
-    story = drafting.nomination_of(session, one.best)
-    teller = session.get(Person, story.nominator_id) if story else None
+    story, teller = told.get(drafting.story_of(one.best) or "", (None, None))
     return {
         "person": whose.uid,
         "points": one.points,
         "witnesses": one.witnesses,
-        "words": drafting.words(
-            drafting.board_name(whose), one, drafting.board_name(teller) if teller else None
-        ),
-        "nomination": story.id if story else None,
+        "words": drafting.words(drafting.board_name(whose), one, teller),
+        "nomination": story,
     }
 
 
 def _stories(session: Session, lines: Iterable[Any]) -> list[dict[str, Any]]:
     """The week's stories, the most co-signed first: whose, by whom, and how each begins."""
     uids = {line.evidence.get("story") for line in lines if line.kind == "story.accepted"} - {None}
+    if not uids:
+        return []
     stories = session.exec(
         select(Nomination, Person)
         .join(Person, col(Person.id) == Nomination.nominator_id)
@@ -209,24 +226,29 @@ def _stories(session: Session, lines: Iterable[Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _draft(session: Session, closed_id: int, drafted: dict[str, list[dict[str, Any]]]) -> None:
+def _draft(
+    session: Session, closed_id: int, drafted: Mapping[str, list[dict[str, Any]]], ids: Mapping[str, int]
+) -> None:
     """A row for each winner: everybody with the most points of those who may win."""
+    rows = []
     for category, found in drafted.items():
         best = [one for one in found if one["points"] == found[0]["points"]]
-        for one in best:
-            whose = session.exec(select(Person).where(Person.uid == one["person"])).one()
-            session.add(
-                Recognition(
-                    closed_week_id=closed_id,
-                    category=category,
-                    person_id=whose.id or 0,
-                    points=one["points"],
-                    witnesses=one["witnesses"],
-                    reason=drafting.reason(one["points"], one["witnesses"], len(best)),
-                    words=one["words"],
-                    nomination_id=one["nomination"],
-                )
-            )
+        rows += [
+            {
+                "closed_week_id": closed_id,
+                "category": category,
+                "person_id": ids[one["person"]],
+                "points": one["points"],
+                "witnesses": one["witnesses"],
+                "reason": drafting.reason(one["points"], one["witnesses"], len(best)),
+                "words": one["words"],
+                "nomination_id": one["nomination"],
+                "drafted": True,
+            }
+            for one in best
+        ]
+    if rows:
+        session.connection().execute(insert(session, Recognition.__table__), rows)  # type: ignore[attr-defined]
 
 
 # ---------------------------------------------------------------- what still waits

@@ -1,20 +1,18 @@
 """Who the rules would celebrate: candidates per category, and the words to begin with."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from flask_babel import gettext as _
 from flask_babel import ngettext
-from sqlalchemy import select
+from sqlalchemy import and_, bindparam, select
 from sqlmodel import Session, col
 from sqlmodel import select as choose
 
 from leaderboard.guidelines import GUIDELINES, N_
 from leaderboard.points import FairPlay
-from leaderboard.standings import Board, top
 from leaderboard.tables import ClosedWeek, Credit, Event, Nomination, Person, PointsEntry, Recognition
 from leaderboard.weeks import Week
 
@@ -63,31 +61,37 @@ class Candidate:
     best: Any
 
 
-def live_lines(session: Session, team_id: int, week: str) -> list[Any]:
-    """The lines of the ledger that count for this team and week as things stand, with their evidence, oldest first."""
-    query = (
-        select(
-            entry.c.person_id,
-            entry.c.kind,
-            entry.c.guideline,
-            entry.c.points,
-            entry.c.why,
-            event.c.id.label("event_id"),
-            event.c.source,
-            event.c.giver_id,
-            event.c.giver,
-            event.c.customer_key,
-            event.c.text,
-            event.c.evidence,
-            person.c.team_id.label("giver_team_id"),
-        )
-        .join(credit, credit.c.entry_id == entry.c.id)
-        .join(event, event.c.id == entry.c.event_id)
-        .outerjoin(person, person.c.id == event.c.giver_id)
-        .where(entry.c.team_id == team_id, entry.c.week == week, credit.c.withdrawn_by.is_(None))
-        .order_by(event.c.occurred_at, event.c.source, event.c.key)
+LINES = (
+    select(
+        entry.c.person_id,
+        entry.c.kind,
+        entry.c.guideline,
+        entry.c.points,
+        entry.c.why,
+        event.c.id.label("event_id"),
+        event.c.source,
+        event.c.giver_id,
+        event.c.giver,
+        event.c.customer_key,
+        event.c.text,
+        event.c.evidence,
+        person.c.team_id.label("giver_team_id"),
     )
-    return list(session.connection().execute(query))
+    # by both: a credit is found by its number, and its live line is the one it names
+    .join(credit, and_(credit.c.id == entry.c.credit_id, credit.c.entry_id == entry.c.id))
+    .join(event, event.c.id == entry.c.event_id)
+    .outerjoin(person, person.c.id == event.c.giver_id)
+    .where(
+        entry.c.team_id == bindparam("team"),
+        entry.c.week == bindparam("week"),
+        credit.c.withdrawn_by.is_(None),
+    )
+)
+
+
+def live_lines(session: Session, team_id: int, week: str) -> list[Any]:
+    """The lines of the ledger that count for this team and week as things stand, with their evidence, in no order."""
+    return list(session.connection().execute(LINES, {"team": team_id, "week": week}))
 
 
 def witness_of(line: Any) -> str | None:
@@ -100,20 +104,15 @@ def witness_of(line: Any) -> str | None:
 
 
 def candidates(
-    session: Session, team_id: int, week: Week, lines: Iterable[Any], moment: datetime, fair: FairPlay
+    session: Session, team_id: int, week: Week, lines: Iterable[Any], ranked: Collection[int], fair: FairPlay
 ) -> dict[str, list[Candidate]]:
-    """Who may win, by category, best first; equal points stand beside each other in no order that means anything.
-
-    `moment` is the last of the week: leave and newcomers are judged by it, whenever the week is closed.
-    """
+    """Who of the ranked may win, by category, best first; equal points stand beside each other in no meaningful order."""
     tales: dict[tuple[str, int], Tale] = defaultdict(Tale)
     for line in lines:
         tales[line.guideline, line.person_id].add(line)
         if line.kind in CROSSING and line.giver_team_id not in (None, team_id):
             tales[CROSSED, line.person_id].add(line)
-    board = Board(str(week), team_id, inside=True)
-    ranked = {place.person_id for place in top(session, board, moment, EVERYBODY, None, fair.newcomer_days)}
-    resting = won_lately(session, week, fair.winner_gap_weeks)
+    resting = won_lately(session, week, fair.winner_gap_weeks, {person_id for _, person_id in tales})
     found: dict[str, list[Candidate]] = {category: [] for category in CATEGORIES}
     for (category, person_id), tale in sorted(tales.items(), key=lambda item: (-item[1].points, item[0])):
         seen_by = len(tale.witnesses)
@@ -127,12 +126,13 @@ def candidates(
     return found
 
 
-def won_lately(session: Session, week: Week, gap_weeks: int) -> set[tuple[str, int]]:
-    """(category, person) of the weeks before that are too near for another win, in whatever team it was."""
+def won_lately(session: Session, week: Week, gap_weeks: int, people: Collection[int]) -> set[tuple[str, int]]:
+    """(category, person) of these people and the weeks before that are too near for another win, in whatever team it was."""
     near = [str(week - back) for back in range(1, gap_weeks)]
     query = (
         choose(Recognition.category, Recognition.person_id)
         .join(ClosedWeek, col(ClosedWeek.id) == Recognition.closed_week_id)
+        .where(col(Recognition.person_id).in_(people))
         .where(col(ClosedWeek.week).in_(near), col(Recognition.dropped_at).is_(None))
     )
     return set(session.exec(query))
@@ -172,10 +172,22 @@ def excerpt(text: str, most: int = EXCERPT) -> str:
     return (cut[: cut.rfind(" ")] if " " in cut[most // 2 :] else cut).rstrip(" ,;:.") + "…"
 
 
-def nomination_of(session: Session, best: Any) -> Nomination | None:
-    """The story behind a winner's best line, where it is one."""
-    uid = (best.evidence or {}).get("story") if best is not None else None
-    return session.exec(choose(Nomination).where(Nomination.uid == uid)).first() if uid else None
+def stories_of(session: Session, found: Iterable[Candidate]) -> dict[str, Any]:
+    """The stories that these candidates' best lines are, by public id: (id, who told it as the board names them)."""
+    uids = {uid for one in found if (uid := story_of(one.best))}
+    if not uids:
+        return {}
+    query = (
+        choose(Nomination.uid, Nomination.id, Person)
+        .join(Person, col(Person.id) == Nomination.nominator_id)
+        .where(col(Nomination.uid).in_(uids))
+    )
+    return {uid: (id_, board_name(teller)) for uid, id_, teller in session.exec(query)}
+
+
+def story_of(best: Any) -> str | None:
+    """The public id of the story that a line is, where it is one."""
+    return (best.evidence or {}).get("story") if best is not None else None
 
 
 def board_name(whose: Person) -> str:

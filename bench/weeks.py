@@ -1,0 +1,430 @@
+"""`python -m bench.weeks`: closing a week and rebuilding, against plain SQL on the same rows of the same database.
+
+The ledger is made in bulk by SQL: people in teams, and in every week for every person the same number of facts of four kinds.
+"""
+
+import argparse
+import re
+import resource
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Column, Integer, MetaData, String, Table, insert, text
+from sqlmodel import Session
+
+from bench.__main__ import Figure
+from leaderboard import recognition
+from leaderboard.audit import rebuild
+from leaderboard.config import Config
+from leaderboard.database import Database, sqlite_module
+from leaderboard.guidelines import OF_KIND
+from leaderboard.ledger import record_rules
+from leaderboard.points import WITNESS_OF, FairPlay, Points
+from leaderboard.tables import Credit, Event, Person, PointsEntry, Team
+from leaderboard.weeks import Week
+
+EACH = 25
+"""People in a team."""
+LAST = Week(2026, 46)
+"""The week that is closed."""
+KINDS = ("thanks.received", "rating.good", "knowledge.shared", "help.given")
+CONFIG = Config()
+SLICES = 5
+"""Turns that closing and plain SQL take, each with its own part of the teams."""
+
+
+def main() -> None:
+    """Make a ledger of the asked size, measure, and print a line each."""
+    asked = argparse.ArgumentParser(prog="python -m bench.weeks", description=__doc__)
+    asked.add_argument("--teams", type=int, default=100, help=f"of {EACH} people each")
+    asked.add_argument("--entries", type=int, default=200_000, help="lines of the ledger")
+    asked.add_argument("--large", action="store_true", help="2,000 teams and 10 million lines")
+    asked.add_argument("--url", help="an empty PostgreSQL database; default: SQLite in a temporary folder")
+    options = asked.parse_args()
+    teams, entries = (2_000, 10_000_000) if options.large else (options.teams, options.entries)
+    folder = Path(tempfile.mkdtemp(prefix="extra-mile-bench-"))
+    db = Database(options.url or f"sqlite:///{folder / 'bench.db'}")
+    try:
+        print(f"{db.version()}, {teams:,} teams of {EACH}, {entries:,} lines", flush=True)
+        begun = time.perf_counter()
+        db.upgrade()
+        made = make_ledger(db, teams, entries)
+        print(f"made {made:,} lines in {time.perf_counter() - begun:.0f} s", flush=True)
+        for measure in (closing(db, teams), rebuilding(db, made)):
+            for figure in measure:
+                print(figure.line(), flush=True)
+        for line in sizes(db, folder):
+            print(line, flush=True)
+    finally:
+        db.dispose()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+# ---------------------------------------------------------------- a ledger in bulk
+
+
+def make_ledger(db: Database, teams: int, entries: int) -> int:
+    """Teams, people, events, credits and lines; returns how many lines: each person has the same number in each week."""
+    people = teams * EACH
+    weeks = max(1, min(52, entries // people // 10))
+    per_week = max(1, entries // people // weeks)
+    began = LAST.begins_at("UTC") - timedelta(weeks=weeks + 4)
+    slots = [
+        slot(number, LAST - (weeks - 1 - number // per_week), number % per_week)
+        for number in range(weeks * per_week)
+    ]
+    with db.writing() as session:
+        boundless = FairPlay(points_per_week=100_000, points_per_witness_and_week=100_000)
+        record_rules(session, Points(), boundless, began)
+        run = session.connection().execute
+        run(
+            insert(Team),
+            [
+                Team(
+                    name=f"Team {n}", slug=f"t{n}", timezone="UTC", first_week=str(LAST), created_at=began
+                ).model_dump()
+                | {"id": n}
+                for n in range(1, teams + 1)
+            ],
+        )
+        for start in range(1, people + 1, 10_000):
+            run(insert(Person), [person(n, began) for n in range(start, min(start + 10_000, people + 1))])
+        event, credit, entry = (one.__table__ for one in (Event, Credit, PointsEntry))  # type: ignore[attr-defined]
+        table = Table(
+            "slot",
+            MetaData(),
+            *(Column(name, Integer) for name in ("number", "points")),
+            *(Column(name, String) for name in ("kind", "witness", "guideline", "week", "words")),
+            Column("at", event.c.occurred_at.type),
+            Column("day", entry.c.counts_on.type),
+            prefixes=["TEMPORARY"],
+        )
+        table.create(session.connection())
+        run(insert(table), slots)
+        n = f"(number * {people} + person.id)"
+        customer = "CASE WHEN witness = 'customer' THEN 'c' || number || '/' || person.id END"
+        helped = f"CASE WHEN kind = 'help.given' THEN person.id % {people} + 1 END"
+        fill(
+            session,
+            event.name,
+            id=n,
+            source="'bench'",
+            key=f"'fact/' || {n}",
+            kind="kind",
+            occurred_at="at",
+            posted_at="at",
+            giver_id=helped,
+            customer_key=customer,
+            object=f"'rating/' || {n}",
+            ticket=f"'ticket/' || {n}",
+            text="words",
+            evidence="'{}'",
+        )
+        fill(
+            session,
+            credit.name,
+            id=n,
+            event_id=n,
+            kind="kind",
+            agent="person.email",
+            person_id="person.id",
+            team_id="person.team_id",
+            customer_key=customer,
+            counts_at="at",
+            counts_on="day",
+            week="week",
+            late="false",
+            rules_version="1",
+            points="points",
+            entry_id=n,
+        )
+        fill(
+            session,
+            entry.name,
+            id=n,
+            credit_id=n,
+            event_id=n,
+            person_id="person.id",
+            team_id="person.team_id",
+            kind="kind",
+            witness="witness",
+            guideline="guideline",
+            points="points",
+            full_points="points",
+            why="'full'",
+            week="week",
+            counts_on="day",
+            rules_version="1",
+            posted_at="at",
+        )
+        for guideline in ("''", "guideline"):  # the running scores that closing reads
+            statement = (
+                "INSERT INTO score (team_id, period, guideline, person_id, points) "
+                f"SELECT team_id, week, {guideline}, person_id, sum(points) FROM points_entry WHERE week = :week "
+                "GROUP BY 1, 2, 3, 4"
+            )
+            run(text(statement), {"week": str(LAST)})
+        (lines,) = run(text("SELECT count(*) FROM points_entry")).one()
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("ANALYZE")
+    return int(lines)
+
+
+def slot(number: int, week: Week, inside: int) -> dict[str, Any]:
+    """One fact that everybody has: the how-manieth of which week, its kind and when."""
+    kind = KINDS[inside % len(KINDS)]
+    at = week.begins_at("UTC") + timedelta(hours=12, minutes=inside)
+    return {
+        "number": number,
+        "kind": kind,
+        "points": Points().of(kind),
+        "witness": WITNESS_OF[kind],
+        "guideline": OF_KIND[kind],
+        "week": str(week),
+        "words": "She found our luggage, and called us before we had noticed." if inside % 4 == 0 else None,
+        "at": at,
+        "day": at.date(),
+    }
+
+
+def person(number: int, began: datetime) -> dict[str, Any]:
+    """A row of somebody in the team of their number."""
+    row = Person(
+        name=f"Person {number}",
+        handle=f"p{number}",
+        email=f"p{number}@example.com",
+        team_id=(number - 1) // EACH + 1,
+        created_at=began,
+        changed_at=began,
+    )
+    return row.model_dump(exclude={"webauthn"}) | {"id": number}
+
+
+def fill(session: Session, table: str, **columns: str) -> None:
+    """Everybody times every slot but each ninth, in the order of time: so people's points differ."""
+    names, values = ", ".join(columns), ", ".join(columns.values())
+    statement = f"INSERT INTO {table} ({names}) SELECT {values} FROM slot CROSS JOIN person WHERE (number + person.id) % 9 > 0"
+    session.connection().execute(text(statement))
+
+
+# ---------------------------------------------------------------- closing
+
+
+def closing(db: Database, teams: int) -> Iterator[Figure]:
+    """A unit of work for each team, against the fewest statements that store the same answer, a commit for each team too."""
+    plain = PlainClose(db)
+    ours, theirs, grown = [], [], []
+    for part in range(SLICES):
+        chosen = range(part * teams // SLICES + 1, (part + 1) * teams // SLICES + 1)
+        theirs.append(seconds(plain.close, chosen))
+        ours.append(seconds(partial(close, db), chosen))
+        grown.append(memory())
+    with db.reading() as session:
+        (drafted,) = session.execute(text("SELECT count(*) FROM recognition")).one()
+    assert drafted == plain.winners() > 0, (drafted, plain.winners())
+    whole, bare = statistics.median(ours), statistics.median(theirs)
+    note = f"{whole * 1000:.1f} ms a team, {bare * 1000:.1f} ms by SQL; {drafted:,} winners"
+    yield Figure("closing a week to the best plain SQL for the same answer", whole / bare, 1.25, False, note)
+    note = f"{grown[-1] / 2**20:.0f} MiB after the last team, {grown[0] / 2**20:.0f} after the first {teams // SLICES}"
+    yield Figure(
+        "memory of closing: after all teams to after the first fifth", grown[-1] / grown[0], 1.1, False, note
+    )
+
+
+def close(db: Database, team_id: int) -> None:
+    """What the clock does with a team whose week is due."""
+    now = LAST.ends_at("UTC") + timedelta(hours=9)
+    assert db.write(partial(recognition.close_week, config=CONFIG, team_id=team_id, week=LAST, now=now))
+
+
+def seconds(work: Callable[[int], object], ids: range) -> float:
+    """Seconds for each of them."""
+    begun = time.perf_counter()
+    for id_ in ids:
+        work(id_)
+    return (time.perf_counter() - begun) / len(ids)
+
+
+def memory() -> int:
+    """Bytes of this process that are in memory now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
+
+
+LINES = """
+    SELECT e.person_id, e.guideline, e.kind, e.points, v.id AS event_id, v.text,
+        CASE WHEN v.giver_id IS NOT NULL THEN CASE WHEN v.giver_id <> e.person_id THEN 'person/' || v.giver_id END
+             WHEN v.customer_key IS NOT NULL THEN 'customer/' || v.customer_key
+             WHEN v.giver IS NOT NULL THEN v.source || '/' || v.giver END AS witness
+    FROM points_entry e JOIN credit c ON c.id = e.credit_id AND c.entry_id = e.id JOIN event v ON v.id = e.event_id
+    WHERE e.team_id = :team AND e.week = :week AND c.withdrawn_by IS NULL
+"""
+PLAIN = (
+    """
+    INSERT INTO plain_place
+    SELECT score.team_id, guideline, rank() OVER (PARTITION BY guideline ORDER BY points DESC), person_id, points
+    FROM score JOIN person ON person.id = person_id
+    WHERE score.team_id = :team AND period = :week AND points > 0 AND active AND NOT bot AND merged_into_id IS NULL
+        AND visibility IN ('on', 'alias', 'team') AND (away_from IS NULL OR away_from > :day OR away_until < :day)
+        AND (joined_on IS NULL OR joined_on <= :newest)
+    """,
+    f"INSERT INTO plain_fact SELECT :team, kind, count(DISTINCT event_id), sum(points) FROM ({LINES}) AS l GROUP BY kind",
+    f"""
+    INSERT INTO plain_candidate
+    WITH line AS ({LINES}), best AS (
+        SELECT person_id, guideline, text, row_number() OVER (
+            PARTITION BY person_id, guideline ORDER BY (kind = 'story.accepted') DESC, points DESC, event_id) AS place
+        FROM line WHERE text IS NOT NULL)
+    SELECT :team, line.guideline, line.person_id, sum(points), count(DISTINCT witness), max(best.text)
+    FROM line LEFT JOIN best ON best.person_id = line.person_id AND best.guideline = line.guideline AND place = 1
+    WHERE line.person_id IN (SELECT person_id FROM plain_place WHERE team_id = :team AND guideline = '')
+    GROUP BY line.guideline, line.person_id HAVING count(DISTINCT witness) >= 2 AND sum(points) > 0
+    """,
+    """
+    INSERT INTO plain_winner SELECT team_id, category, person_id, points, words FROM (
+        SELECT *, rank() OVER (PARTITION BY category ORDER BY points DESC) AS place
+        FROM plain_candidate WHERE team_id = :team) AS ranked
+    WHERE place = 1 AND NOT EXISTS (
+        SELECT 1 FROM recognition r JOIN closed_week w ON w.id = r.closed_week_id
+        WHERE r.person_id = ranked.person_id AND r.category = ranked.category AND w.week IN (:one, :two, :three))
+    """,
+    "INSERT INTO plain_closed VALUES (:team, :week, (SELECT max(id) FROM event), (SELECT max(id) FROM points_entry))",
+)
+TABLES = (
+    "plain_place (team_id INTEGER, guideline TEXT, rank INTEGER, person_id INTEGER, points INTEGER)",
+    "plain_fact (team_id INTEGER, kind TEXT, facts INTEGER, points INTEGER)",
+    "plain_candidate (team_id INTEGER, category TEXT, person_id INTEGER, points INTEGER, witnesses INTEGER, words TEXT)",
+    "plain_winner (team_id INTEGER, category TEXT, person_id INTEGER, points INTEGER, words TEXT)",
+    "plain_closed (team_id INTEGER, week TEXT, last_event_id INTEGER, last_entry_id INTEGER, UNIQUE (team_id, week))",
+)
+
+
+class PlainClose:
+    """The same answer by the database alone, through the bare driver: standings with ranks, facts, candidates, winners."""
+
+    def __init__(self, db: Database) -> None:
+        with db.writing() as session:
+            for table in TABLES:
+                session.connection().execute(text(f"CREATE TABLE {table}"))
+            for name in ("plain_place", "plain_candidate"):
+                session.connection().execute(text(f"CREATE INDEX {name}_team ON {name} (team_id)"))
+        self._pooled = db.engine.raw_connection()
+        driver = self._pooled.driver_connection
+        assert driver is not None
+        self._run = driver.execute
+        self._begin, mark = ("BEGIN IMMEDIATE", r":\1") if db.is_sqlite else ("", r"%(\1)s")
+        self._statements = [re.sub(r"(?<!:):(\w+)", mark, statement) for statement in PLAIN]
+
+    def close(self, team_id: int) -> None:
+        day = LAST.sunday
+        values = {
+            "team": team_id,
+            "week": str(LAST),
+            "day": str(day),
+            "newest": str(day - timedelta(days=14)),
+        }
+        values |= {name: str(LAST - back) for back, name in enumerate(("one", "two", "three"), 1)}
+        if self._begin:
+            self._run(self._begin)
+        for statement in self._statements:
+            self._run(statement, values)
+        self._run("COMMIT")
+
+    def winners(self) -> int:
+        return int(self._run("SELECT count(*) FROM plain_winner").fetchone()[0])
+
+
+# ---------------------------------------------------------------- rebuilding
+
+
+def rebuilding(db: Database, lines: int) -> Iterator[Figure]:
+    """Every person's points from the stored evidence, scores and tallies anew, against copying the ledger's lines."""
+    grown: list[int] = []
+
+    def tell(done: int, of: int) -> None:
+        if done in (of // 10, of):
+            grown.append(memory())
+
+    begun = time.perf_counter()
+    assert rebuild(db, LAST.ends_at("UTC"), tell) == 0
+    whole = (time.perf_counter() - begun) / lines
+    copied = statistics.median(copy(db) for _ in range(3)) / lines
+    note = f"{whole * 1e6:.0f} µs a line, {copied * 1e6:.1f} µs copied into a table with the same indexes"
+    yield Figure("rebuilding per line to a plain INSERT ... SELECT", whole / copied, 5, False, note)
+    note = f"{grown[-1] / 2**20:.0f} MiB at the end, {grown[0] / 2**20:.0f} after a tenth"
+    yield Figure("memory of rebuilding: at the end to after a tenth", grown[-1] / grown[0], 1.1, False, note)
+
+
+def copy(db: Database) -> float:
+    """Seconds for one statement that writes the whole ledger once more."""
+    with db.writing() as session:
+        run = session.connection().execute
+        run(
+            text(
+                "CREATE TABLE copied ("
+                + ", ".join(f"{one.name} {one.type.compile(db.engine.dialect)}" for one in LEDGER)
+                + ")"
+            )
+        )
+        for number, columns in enumerate(INDEXES):
+            run(
+                text(
+                    f"CREATE {'UNIQUE ' if columns in UNIQUE else ''}INDEX copied_{number} ON copied ({columns})"
+                )
+            )
+        begun = time.perf_counter()
+        run(text("INSERT INTO copied SELECT * FROM points_entry"))
+        session.flush()
+    took = time.perf_counter() - begun
+    with db.writing() as session:
+        session.connection().execute(text("DROP TABLE copied"))
+    return took
+
+
+LEDGER = PointsEntry.__table__.c  # type: ignore[attr-defined]
+UNIQUE = ("id", "reverses_id")
+INDEXES = (*UNIQUE, "credit_id", "person_id, id", "team_id, week")
+"""Those of points_entry."""
+
+
+# ---------------------------------------------------------------- sizes
+
+
+SIZED = ("event", "credit", "points_entry", "score", "tally")
+ENOUGH = 200_000
+"""Rows that say how large one is."""
+
+
+def sizes(db: Database, folder: Path) -> Iterator[str]:
+    """Bytes of a row with its share of the indexes, table by table."""
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        for table in SIZED:
+            rows = connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()
+            if db.is_sqlite:
+                rows = min(rows, ENOUGH)
+                size = alone(db, table, folder / f"{table}.db")
+            else:
+                size = connection.execute(text(f"SELECT pg_total_relation_size('{table}')")).scalar_one()
+            yield f"  {table:<13} {size / rows:5.0f} bytes a row with its indexes ({rows:,} rows)"
+
+
+def alone(db: Database, table: str, file: Path) -> int:
+    """Bytes of a file that holds nothing but the table's first rows and its indexes."""
+    run = sqlite_module().connect(str(file), isolation_level=None).execute
+    run("ATTACH ? AS main_file", (db.url.database,))
+    query = "SELECT sql FROM main_file.sqlite_master WHERE tbl_name = ? AND sql NOT LIKE 'CREATE TRIGGER%' ORDER BY type DESC"
+    for (statement,) in run(query, (table,)).fetchall():
+        run(statement)
+    run(f"INSERT INTO main.{table} SELECT * FROM main_file.{table} LIMIT {ENOUGH}")
+    return file.stat().st_size
+
+
+if __name__ == "__main__":
+    main()
