@@ -35,6 +35,36 @@ def test_every_pitfall_names_the_tests_that_would_see_its_return() -> None:
     assert [number for number, tests in found.items() if "`tests/" not in tests] == []
 
 
+THREATS = (
+    "a colleague reads or changes another team's data by its id",
+    "mass assignment: role, points, team, giver, id or approval sent along",
+    "a lead approves their own",
+    "rules are changed by a lead, or backwards",
+    "open redirect after signing in",
+    "session fixation",
+    "a changing request forged from another site",
+    "password spraying, and guessing at one account",
+    "finding out who works here",
+    "an ex-employee's session or token",
+    "log injection",
+    "Host header poisoning",
+    "private pages in a cache",
+    "double click and two tabs",
+    "undo and closing at the same moment",
+    "a webhook signed for another source",
+    "takeover by an identity provider's unverified address",
+)
+"""What somebody might try against what people may see and do."""
+
+
+def test_every_threat_names_the_tests_that_try_it() -> None:
+    page = (ROOT / "docs" / "promises.md").read_text("utf-8")
+    part = page[page.index("## Threats") : page.index("## Pitfalls")]
+    found = dict(re.findall(r"^\| ([^|]+) \| (`[^|]+) \|$", part, re.MULTILINE))
+    assert tuple(found) == THREATS
+    assert [threat for threat, tests in found.items() if "`tests/" not in tests] == []
+
+
 def test_a_unit_of_work_begins_as_a_writer(db: Database, company: Company) -> None:
     """SQLite's deferred transactions lose updates, or fail when they turn into writers too late."""
     with db.writing() as session:
