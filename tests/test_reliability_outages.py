@@ -186,7 +186,8 @@ def test_a_pull_that_is_killed_anywhere_skips_nothing_and_doubles_nothing(
     db: Database, database_url: str, company: Company, record_property: Tried
 ) -> None:
     """P10: kill -9 of a pulling process after a random page; the next one goes on where the cursor stands."""
-    chance, kills, ratings = dice("pulls"), trials(4), 60
+    chance, kills = dice("pulls"), trials(6)
+    ratings = 16 * kills  # so many that no pull is done before it is killed
     with db.writing() as session:
         linked = {"person_id": company["ana"], "linked_at": NOON, "created_at": NOON}
         session.add(Identity(source="zendesk", account="7", **linked))
@@ -198,7 +199,7 @@ def test_a_pull_that_is_killed_anywhere_skips_nothing_and_doubles_nothing(
     begun = []
     with tool.running():
         for _ in range(kills):
-            last, pages = chance.randint(1, 12), [0]
+            last, pages = chance.randint(1, 4), [0]
             process = workers.start(workers.pull, database_url, tool.address)
 
             def kill(
@@ -209,7 +210,7 @@ def test_a_pull_that_is_killed_anywhere_skips_nothing_and_doubles_nothing(
             ) -> Said | None:
                 pages[0] += 1
                 if pages[0] == last:
-                    threading.Timer(dice(f"kill {last}").uniform(0, 0.02), kill).start()
+                    threading.Timer(dice(f"kill {last}").uniform(0, 0.05), kill).start()
                 return None
 
             tool.misbehaves = kill
