@@ -109,11 +109,11 @@ class Forms(HTMLParser):
 
 
 def doors(world: World) -> Iterator[tuple[str | None, str, Rule, str]]:
-    """Whom a route is for, its method, the route, and its address; files are the web server's."""
+    """Whom a route is for, its method, the route, and its address."""
     for who, rows in MATRIX.items():
         for method in ("GET", "POST"):
             for rule, address in world.routes(method):
-                if method in rows.get(rule.rule, "").split() and rule.endpoint != "static":
+                if method in rows.get(rule.rule, "").split():
                     yield WHO[who], method, rule, address
 
 

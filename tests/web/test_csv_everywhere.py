@@ -1,10 +1,12 @@
 """Every table one may see can be taken along as a file: a table without its link fails, and so does a file without one."""
 
 import csv
+import html
 import io
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask
@@ -21,8 +23,12 @@ from leaderboard.tables import Person
 from tests.conftest import CONFIG
 from tests.make import NOON, Clock, Company
 from tests.visitor import Visitor
+from tests.web.test_accessibility import is_page
 from tests.web.test_hooks import SOURCES
 from tests.web.test_stories import told
+from tests.web.world import World, world
+
+__all__ = ["world"]
 
 ROOT = Path(__file__).parent.parent.parent
 Client = Callable[[str], Visitor]
@@ -82,6 +88,21 @@ def test_every_file_is_linked_from_a_page_and_documented(app: Flask) -> None:
         by_view = re.search(rf'csv_url"?[=:] ?url_for\("\.{name}"', python)
         assert by_page or by_view, f"no page links {rule.rule}"
         assert f"`{rule.rule}`" in said, f"docs/operating.md does not name {rule.rule}"
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_every_file_that_a_page_offers_is_there_for_whom_it_is_offered_to(world: World) -> None:
+    opened = set()
+    for handle in ("ana", "ada"):
+        for path in (path for _rule, path in world.routes("GET") if is_page(path)):
+            answer = world.get(handle, path)
+            if answer.mimetype == "text/html":
+                for link in re.findall(r'class="csv-link" href="([^"]+)"', answer.text):
+                    file = world.get(handle, html.unescape(link))
+                    assert (file.status_code, file.mimetype) == (200, "text/csv"), (handle, path, link)
+                    opened.add(urlsplit(link).path)
+    files = {path for rule, path in world.routes("GET") if rule.rule.endswith(".csv")}
+    assert files - opened == set(), "the world has a page with each of them"
 
 
 # --- what is in them ----------------------------------------------------------------------------------------

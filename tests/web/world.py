@@ -6,10 +6,12 @@ A new route is walked by itself; one whose address has an argument that nobody k
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
 from werkzeug.routing import Rule
+from werkzeug.test import TestResponse
 
 from leaderboard import announcements, config, jobs, ledger, people, promises, recognition
 from leaderboard.app import create_app
@@ -17,15 +19,15 @@ from leaderboard.database import Database
 from leaderboard.points import FairPlay, Points, Rules
 from leaderboard.tables import Heartbeat, Person, Team, WebAuthn
 from leaderboard.web.sign_in import link_to_set_password
-from tests.make import NOON, Clock, Company
+from tests.make import NOON, PASSWORD, Clock, Company
 from tests.test_recognition import MONDAY, WEEK, told
 from tests.visitor import Visitor
 from tests.web.test_hooks import FACT, SOURCES, send
 from tests.web.test_permissions import EVERYTHING
+from tests.web.test_sign_in import switch_on
 from tests.web.test_stories import told as tell
 
-PROVIDER = "http://127.0.0.1:1"
-CHANNEL = 'hosts = ["127.0.0.1"]'
+HALFWAY = "eve, with a password and without a code"
 
 
 @dataclass(frozen=True)
@@ -49,17 +51,23 @@ class World:
         return built[1]
 
     def routes(self, method: str) -> Iterator[tuple[Rule, str]]:
-        """Every route that takes this method, with its address."""
+        """Every route that takes this method, with its address; but style sheets and pictures."""
         for rule in sorted(self.app.url_map.iter_rules(), key=lambda rule: rule.rule):
-            if method in (rule.methods or ()):
+            if method in (rule.methods or ()) and rule.endpoint != "static":
                 yield rule, self.address(rule)
 
     def visitor(self, handle: str | None) -> Visitor:
-        """That person's browser; None: somebody who is not signed in."""
+        """That person's browser; None: somebody who is not signed in; HALFWAY: who gave a password and owes a code."""
         visitor = Visitor(self.app, self.app.response_class)
-        if handle:
+        if handle == HALFWAY:
+            visitor.submit("/sign-in", {"email": "eve@example.com", "password": PASSWORD})
+        elif handle:
             visitor.sign_in(self.company[handle])
         return visitor
+
+    def get(self, handle: str | None, path: str, **more: Any) -> TestResponse:
+        """A page as that person gets it, in a session of its own: some addresses end the one that asks."""
+        return self.visitor(handle).get(path, **more)
 
 
 @pytest.fixture
@@ -73,7 +81,11 @@ def world(db: Database, company: Company, clock: Clock) -> World:
     clock.at(MONDAY + timedelta(hours=8))  # after Shop's closing hour, too
     assert jobs.close_weeks(db, app.extensions["config"], clock) == 2
     names = _this_week(app, db, company, clock)
-    return World(app, company, names)
+    with db.writing() as session:
+        session.get_one(Person, company["eve"]).password = people.hash_password(PASSWORD)
+    whole = World(app, company, names)
+    switch_on(app, whole.visitor("eve"))
+    return whole
 
 
 def _last_week(app: Flask, db: Database, company: Company) -> None:
