@@ -93,7 +93,7 @@ def test_every_file_is_linked_from_a_page_and_documented(app: Flask) -> None:
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_every_file_that_a_page_offers_is_there_for_whom_it_is_offered_to(world: World) -> None:
     opened = set()
-    for handle in ("ana", "ada"):
+    for handle in ("ana", "lea", "ada"):
         for path in (path for _rule, path in world.routes("GET") if is_page(path)):
             answer = world.get(handle, path)
             if answer.mimetype == "text/html":
