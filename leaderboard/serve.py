@@ -39,6 +39,7 @@ def serve(config: Config, file: Path | None, *, jobs: bool) -> None:
         raise ConfigError(fault)
     check_shared(config)
     check_address(config)
+    log_to_stderr(config)
     if file is not None:
         os.environ["LEADERBOARD_CONFIG"] = str(file)
     clock = None
@@ -58,6 +59,8 @@ def serve(config: Config, file: Path | None, *, jobs: bool) -> None:
             respawn_failed_workers=True,
             log_level=config.server.log_level,  # type: ignore[arg-type]
             log_access=False,
+            # its lines go the way of all others, in the same form
+            log_dictconfig={"loggers": {"_granian": {"handlers": [], "propagate": True}}},
             workers_kill_timeout=10,
         ).serve()
     finally:

@@ -88,7 +88,14 @@ def answer(error: HTTPException, words: str | None = None) -> Response:
         # Who is signed in may be the very thing that could not be read: the page does without (Flask-Login looks here first).
         g._login_user = current_app.login_manager.anonymous_user()  # type: ignore[attr-defined]
         cause = getattr(error, "original_exception", None)
-        log.error("%s %s failed, reference %s", request.method, path(), reference, exc_info=cause)
+        log.error(
+            "%s %s failed, reference %s",
+            request.method,
+            path(),
+            reference,
+            exc_info=cause,
+            extra={"reference": reference, "status": code},
+        )
     if request.path.startswith(MACHINES):
         problem = {"type": "about:blank", "title": error.name, "status": code, "detail": error.description}
         response = jsonify(problem | {"reference": reference, "errors": getattr(error, "errors", [])})

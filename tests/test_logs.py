@@ -1,0 +1,60 @@
+"""The log of a real server: one JSON object per line, a line per delivery and job, and every error page's number in it."""
+
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+from sqlalchemy import text
+
+from leaderboard.database import Database
+from tests.make import Company
+from tests.served import Sender, Served, fact
+
+BREAK = {
+    "sqlite": "UPDATE person SET created_at = 'long ago'",
+    "postgresql": "ALTER TABLE person RENAME TO elsewhere",
+}
+"""What somebody did to the database by hand, so that signing in meets a fault that we have not foreseen."""
+
+
+def lines(served: Served) -> list[dict[str, Any]]:
+    """The log so far; every line of it has to be an object with its time, level and logger."""
+    found = [json.loads(line) for line in (served.folder / "server.log").read_text("utf-8").splitlines()]
+    assert all({"event", "level", "logger", "timestamp"} <= set(line) for line in found)
+    return found
+
+
+def test_the_log_has_a_line_per_delivery_and_job_and_the_number_of_every_error_page(
+    db: Database, database_url: str, company: Company, tmp_path: Path
+) -> None:
+    served = Served(
+        tmp_path, database_url, environment={"LEADERBOARD_SERVER__LOG_LEVEL": "debug"}, options=()
+    )
+    with served, Sender(served.port) as sender, httpx.Client(base_url=served.url) as browser:
+        assert [sender.deliver(fact(number)) for number in (1, 1, 2)] == [202, 202, 202]
+        patience = time.monotonic() + 30
+        while not any(line["event"] == "job" for line in lines(served)) and time.monotonic() < patience:
+            time.sleep(0.1)
+        (token,) = re.findall(r'name="csrf_token"[^>]* value="([^"]+)"', browser.get("/sign-in").text)[:1]
+        form = {"csrf_token": token, "email": "ana@example.com", "password": "a canary in the form"}
+        with db.rebuilding() as connection:
+            connection.execute(text(BREAK[connection.dialect.name]))
+        page = browser.post("/sign-in", data=form)
+    assert page.status_code == 500
+    (shown,) = re.findall(r"<code>([0-9a-f]{8})</code>", page.text)
+    found = lines(served)
+    (line,) = [line for line in found if line.get("reference") == shown]
+    assert (line["level"], line["status"]) == ("error", 500)
+    assert line["event"].startswith("POST /sign-in failed")
+    assert re.search("Invalid isoformat|UndefinedTable", line["exception"])
+    arrived = [line for line in found if line["event"] == "delivery"]
+    assert [(line["source"], line["state"], line["events"]) for line in arrived] == [
+        ("demo", "done", 1),
+        ("demo", "done", 0),
+        ("demo", "done", 1),
+    ]
+    assert {"job", "done", "seconds"} <= next(line for line in found if line["event"] == "job").keys()
+    assert "canary" not in str(found)
