@@ -214,3 +214,51 @@ def test_a_provider_cannot_send_us_inside(
         assert "/token" in allowed.asked or named == "token_endpoint"
     assert allowed.asked, "the issuer's own host is the operator's word"
     assert trap.asked == []
+
+
+GOOD_TOKEN = {
+    "access_token": "a",
+    "token_type": "Bearer",
+    "id_token": "eyJhbGciOiJSUzI1NiIsImtpZCI6IjEifQ.e30.AAAA",
+}
+BAD_ANSWERS: list[tuple[str, Any]] = [
+    *(("metadata", answer) for answer in ({}, [], None, {"authorization_endpoint": 5})),
+    *(("/keys", answer) for answer in ({}, [], {"keys": [{}]}, {"keys": [{"kty": "RSA", "kid": "1"}]})),
+    *(("/token", answer) for answer in ({}, [], None, 5, {"access_token": 5}, {"error": "no"}, {"error": 5})),
+    *(
+        ("/token", GOOD_TOKEN | {"id_token": token})
+        for token in (None, 5, "", "x", "a.b", "a.b.c", "e30.e30.", "eyJhbGciOiJub25lIn0.e30.", {}, "é.é.é")
+    ),
+]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_whatever_a_provider_answers_signing_in_goes_on_another_way(
+    sqlite_company: Database, clock: Clock, doors: list[Door]
+) -> None:
+    """No answer of its metadata, tokens or keys is a fault of ours, and none of these signs anybody in."""
+    here = f"http://127.0.0.1:{doors[0].port}"
+    whole = {
+        "issuer": here,
+        "authorization_endpoint": f"{here}/authorize",
+        "token_endpoint": f"{here}/token",
+        "jwks_uri": f"{here}/keys",
+    }
+    section = f'[sign_in.oidc]\nissuer = "{here}"\nclient_id = "em"\nclient_secret = "s"\n'
+    app = create_app(config.read(CONFIG + section), sqlite_company, clock)
+    for place, answer in BAD_ANSWERS:
+        doors[0].answers = {
+            "/.well-known/openid-configuration": answer if place == "metadata" else whole,
+            "/token": GOOD_TOKEN,
+            "/keys": {"keys": []},
+        } | ({place: answer} if place != "metadata" else {})
+        if place != "/token":  # what was fetched once is kept
+            app = create_app(config.read(CONFIG + section), sqlite_company, clock)
+        visitor = Visitor(app, app.response_class)
+        away = visitor.get("/sign-in/single")
+        assert away.status_code == 302, (place, answer)
+        if place != "metadata":
+            state = httpx.URL(away.headers["Location"]).params["state"]
+            back = visitor.get("/sign-in/single/back", query_string={"state": state, "code": "c"})
+            assert (back.status_code, back.headers.get("Location")) == (302, "/sign-in"), (place, answer)
+        assert visitor.get("/me").status_code == 302
