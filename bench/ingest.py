@@ -128,9 +128,17 @@ def _figures(found: dict[str, list[Load]], connections: int) -> Iterator[Figure]
     name = f"ingest, {connections} connection{'s' if connections > 1 else ''}: "
     if "/bare/rows" in best:
         note = f"{rate}; bare {1 / best['/bare/rows']:,.0f}"
-        yield Figure(name + "to the same rows by plain SQL", best["/bare/rows"] / best["/hooks/bench"], 0.65, True, note)
+        yield Figure(
+            name + "to the same rows by plain SQL",
+            best["/bare/rows"] / best["/hooks/bench"],
+            0.65,
+            True,
+            note,
+        )
         note = f"bare {1 / best['/bare/row']:,.0f}"
-        yield Figure(name + "to one row by plain SQL", best["/bare/row"] / best["/hooks/bench"], 0.35, True, note)
+        yield Figure(
+            name + "to one row by plain SQL", best["/bare/row"] / best["/hooks/bench"], 0.35, True, note
+        )
     else:
         yield Figure(name + "deliveries a second", 1 / best["/hooks/bench"], None, True, rate)
     tail = sorted(load.tail for load in ours)[len(ours) // 2]

@@ -33,10 +33,7 @@ class Figure:
     @property
     def good(self) -> bool:
         """Whether the goal is met; also where there is none."""
-        return (
-            self.goal is None
-            or (self.ratio >= self.goal if self.at_least else self.ratio <= self.goal)
-        )
+        return self.goal is None or (self.ratio >= self.goal if self.at_least else self.ratio <= self.goal)
 
     def line(self) -> str:
         """The figure on one line of a terminal."""

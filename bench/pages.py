@@ -56,7 +56,13 @@ def pages(folder: Path) -> list[Figure]:
     db.dispose()
     note = f"{nothing * 1000:.2f} ms; bare Flask {flask * 1000:.2f} ms"
     return [
-        Figure("board unchanged (304) to an empty page of the app", nothing / unchanged, 0.8, True, _ms(unchanged)),
+        Figure(
+            "board unchanged (304) to an empty page of the app",
+            nothing / unchanged,
+            0.8,
+            True,
+            _ms(unchanged),
+        ),
         Figure("board kept to an empty page of the app", nothing / kept, 0.8, True, _ms(kept)),
         Figure("board fresh to an empty page of the app", once / anew, 0.4, True, _ms(anew)),
         Figure("the app's empty page to bare Flask's", flask / nothing, None, True, note),
@@ -77,7 +83,7 @@ def cookie(server: Server, db: Database, person_id: int) -> str:
     """What the browser of this signed-in person sends."""
     app = create_app(server.config, db)
     with db.writing() as session:
-        secret = people.sign_in(session, person_id, MOMENT if MOMENT > now() else now(), 24)
+        secret = people.sign_in(session, person_id, max(now(), MOMENT), 24)
         epoch = session.get_one(Person, person_id).fs_uniquifier
     client = app.test_client()
     with client.session_transaction() as values:

@@ -93,22 +93,64 @@ def bare_app(file: str, secret: str) -> Flask:
     @made.post("/bare/rows")
     def rows() -> ResponseReturnValue:
         body, db = checked(), connection()
-        fact = json.loads(body)["data"]  # noqa: TID251 (the limit is as lax as can be)
+        fact = json.loads(body)["data"]
         who = int(fact["agent"].partition("@")[0][1:]) + 1
         at = "2026-11-18 12:00:00.000000"
         with turn:
             db.execute("BEGIN IMMEDIATE")
             id_ = delivery(db, body)
-            values = ("bench", fact["key"], "thanks.received", None, at, at, None, None, None, None, fact["key"])
+            values = (
+                "bench",
+                fact["key"],
+                "thanks.received",
+                None,
+                at,
+                at,
+                None,
+                None,
+                None,
+                None,
+                fact["key"],
+            )
             values += (fact["ticket"], None, fact["text"], None, "{}", id_)
             event = db.execute(NEW["event"], values).fetchone()[0]
-            values = (event, "thanks.received", fact["agent"], who, who, 1, None, None, None, None, at, "2026-11-18")
+            values = (
+                event,
+                "thanks.received",
+                fact["agent"],
+                who,
+                who,
+                1,
+                None,
+                None,
+                None,
+                None,
+                at,
+                "2026-11-18",
+            )
             credit = db.execute(NEW["credit"], (*values, "2026-W47", False, 1, None, 0)).fetchone()[0]
-            values = (credit, event, who, 1, "thanks.received", "customer", "relationships", 8, 8, "full", "2026-W47")
+            values = (
+                credit,
+                event,
+                who,
+                1,
+                "thanks.received",
+                "customer",
+                "relationships",
+                8,
+                8,
+                "full",
+                "2026-W47",
+            )
             entry = db.execute(NEW["points_entry"], (*values, "2026-11-18", 1, at, None)).fetchone()[0]
             db.execute(WORTH, (8, entry, credit))
             db.execute(TALLY, (who, "2026-W47", 8, at, "bench", fact["key"]))
-            scores = [(team, period, line, who, 8) for team in (0, 1) for period in PERIODS for line in ("", "relationships")]
+            scores = [
+                (team, period, line, who, 8)
+                for team in (0, 1)
+                for period in PERIODS
+                for line in ("", "relationships")
+            ]
             db.executemany(SCORE, scores)
             db.execute(PULSE, (event % 16,))
             db.execute("COMMIT")

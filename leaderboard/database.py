@@ -7,7 +7,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -20,6 +19,7 @@ from sqlmodel import Session
 from leaderboard.gate import Gate, Place
 from leaderboard.gate import Unavailable as Unavailable  # what units of work raise
 from leaderboard.sqlite import sqlite_module
+from leaderboard.statements import Statement
 from leaderboard.tables import Pulse
 
 T = TypeVar("T")
@@ -277,20 +277,19 @@ def insert_of(dialect: str, table: Any) -> Any:
     return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
 
 
-def upsert(session: Session, table: Any, *, adding: bool = False) -> Any:
-    """INSERT of a whole row; where its primary key is there, the rest is overwritten, or added to. Run it with the values."""
-    return _upsert(session.get_bind().dialect.name, table, adding)
+def upsert(table: Any, *, adding: bool = False) -> Statement:
+    """INSERT of a whole row; where its primary key is there, the rest is overwritten, or added to."""
 
+    def of(dialect: str) -> Any:
+        statement = insert_of(dialect, table)
+        new = statement.excluded
+        rest = [column for column in table.columns if not column.primary_key]
+        return statement.on_conflict_do_update(
+            index_elements=[column.name for column in table.primary_key],
+            set_={column.name: column + new[column.name] if adding else new[column.name] for column in rest},
+        )
 
-@lru_cache
-def _upsert(dialect: str, table: Any, adding: bool) -> Any:
-    statement = insert_of(dialect, table)
-    new = statement.excluded
-    rest = [column for column in table.columns if not column.primary_key]
-    return statement.on_conflict_do_update(
-        index_elements=[column.name for column in table.primary_key],
-        set_={column.name: column + new[column.name] if adding else new[column.name] for column in rest},
-    )
+    return Statement(of)
 
 
 def is_postgresql(session: Session) -> bool:
@@ -312,15 +311,15 @@ def lock_names(session: Session, names: set[str]) -> None:
         )
 
 
+BEAT = upsert(Pulse.__table__, adding=True)  # type: ignore[attr-defined]
+
+
 def beat(session: Session, shard: int = 0) -> None:
     """Say that something a page shows has changed; pages answer 304 while nothing did. Once in a unit of work is enough."""
     unit = session.get_nested_transaction() or session.get_transaction()
     if unit is not None and session.info.get("beat") is unit:
         return
-    table = Pulse.__table__  # type: ignore[attr-defined]
-    session.connection().execute(
-        upsert(session, table, adding=True), {"shard": shard % PULSE_SHARDS, "beats": 1}
-    )
+    BEAT.run(session, {"shard": shard % PULSE_SHARDS, "beats": 1})
     session.info["beat"] = session.get_nested_transaction() or session.get_transaction()
 
 

@@ -21,6 +21,7 @@ from leaderboard.database import insert as upsert
 from leaderboard.deliveries.bounds import Aside, Hanging
 from leaderboard.ledger import Posted, post
 from leaderboard.plugin import Delivery, Event, Invalid, Plugin
+from leaderboard.statements import Statement
 from leaderboard.tables import Delivery as DeliveryRow
 from leaderboard.tables import Source
 from leaderboard.weeks import Clock
@@ -30,7 +31,7 @@ rows = DeliveryRow.__table__  # type: ignore[attr-defined]
 sources = Source.__table__  # type: ignore[attr-defined]
 _beside = Aside()
 
-NEW_DELIVERY = insert(rows).returning(rows.c.id)
+NEW_DELIVERY = Statement(insert(rows).returning(rows.c.id))
 COUNTED = update(rows).where(rows.c.id == bindparam("delivery"))
 
 MOST_EVENTS = 1_000
@@ -108,7 +109,7 @@ def receive(
         # Nearly always all events are new; told again below where they are not.
         found: dict[str, Any] = {"state": state, "reason": reason, "events": len(events)}
         found["next_try_at"] = _next_try(1, now) if reason else None
-        id_ = session.connection().execute(NEW_DELIVERY, values | found).scalar_one()
+        id_ = NEW_DELIVERY.scalar(session, values | found)
         posted = take_in(session, source, events, now, delivery_id=id_)
         if posted.repeated:
             counted = {"delivery": id_, "events": posted.new, "repeated": posted.repeated}

@@ -12,14 +12,17 @@ from sqlmodel import Session
 from leaderboard.people import zones
 from leaderboard.plugin import decode_json
 from leaderboard.points import FairPlay, Points, Rules, rules_from
+from leaderboard.statements import Statement
 from leaderboard.tables import ClosedWeek, RulesVersion, Team
 from leaderboard.weeks import Week
 
 closed_week = ClosedWeek.__table__  # type: ignore[attr-defined]
 rules_version = RulesVersion.__table__  # type: ignore[attr-defined]
 
-CLOSED = select(closed_week.c.id).where(
-    closed_week.c.team_id == bindparam("team_id"), closed_week.c.week == bindparam("week")
+CLOSED = Statement(
+    select(closed_week.c.id).where(
+        closed_week.c.team_id == bindparam("team_id"), closed_week.c.week == bindparam("week")
+    )
 )
 # The numbers as text: a version never changes, so what was read once need not be read again.
 VERSIONS = select(
@@ -27,7 +30,7 @@ VERSIONS = select(
     cast(rules_version.c.points, Text).label("points"),
     cast(rules_version.c.fair_play, Text).label("fair_play"),
 ).order_by(rules_version.c.version.desc())
-RULES = VERSIONS.where(rules_version.c.from_week <= bindparam("week")).limit(1)
+RULES = Statement(VERSIONS.where(rules_version.c.from_week <= bindparam("week")).limit(1))
 
 CLOCK_SKEW = timedelta(minutes=5)
 """How far a helpdesk's clock may run ahead of ours before its time stops counting."""
@@ -51,8 +54,7 @@ def week_of(session: Session, team_id: int, moment: datetime) -> Week:
 
 def is_closed(session: Session, team_id: int, week: Week | str) -> bool:
     """Whether the week's numbers are frozen."""
-    asked = {"team_id": team_id, "week": str(week)}
-    return session.connection().execute(CLOSED, asked).first() is not None
+    return CLOSED.first(session, {"team_id": team_id, "week": str(week)}) is not None
 
 
 def open_week(session: Session, team_id: int, now: datetime) -> Week:
@@ -76,7 +78,7 @@ def counting(session: Session, team: Any, occurred_at: datetime, now: datetime) 
 
 def rules_of(session: Session, week: Week | str) -> Rules:
     """The rules that hold in a week: the newest version whose first week is not later."""
-    row = session.connection().execute(RULES, {"week": str(week)}).first()
+    row = RULES.first(session, {"week": str(week)})
     return _rules(*row) if row else Rules()
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, select
 from sqlmodel import Session
 
 from leaderboard.points import WITNESS_OF, Fact, Rules
+from leaderboard.statements import Statement
 from leaderboard.tables import Credit, Event
 
 credit = Credit.__table__  # type: ignore[attr-defined]
@@ -84,20 +85,40 @@ _about = select(
     event.c.id,
     event.c.due_at,
 )
-_OBJECTS = event.c.object.in_(bindparam("things", expanding=True))
-_TICKETS = event.c.ticket.in_(bindparam("things", expanding=True))
 _SOURCE = event.c.source == bindparam("source")
 _EARNED = (
     credit.c.person_id == bindparam("person_id"),
     credit.c.week < bindparam("before"),
     credit.c.points > 0,
 )
-# Built once: building a statement costs more than running it, and these run with every delivery.
-UNHAPPY = _about.where(_SOURCE, _OBJECTS, event.c.kind == "rating.bad")
-REPLIED = _about.where(_SOURCE, _TICKETS, event.c.kind.in_(REPLIES))
-PROMISED = _about.where(_SOURCE, _OBJECTS, event.c.kind.in_(PROMISE_FACTS), event.c.due_at.is_not(None))
-EARNED_BY_OBJECT = rows.where(_SOURCE, _OBJECTS, *_EARNED)
-EARNED_BY_TICKET = rows.where(_SOURCE, _TICKETS, *_EARNED)
+
+
+class _About:
+    """A question about things of a source: by one statement for a single thing, by the hundred for more."""
+
+    def __init__(self, query: Any, column: Any) -> None:
+        self._one = Statement(query.where(_SOURCE, column == bindparam("thing")))
+        self._many = query.where(_SOURCE, column.in_(bindparam("things", expanding=True)))
+
+    def found(self, session: Session, things: Iterable[tuple[str, str]], **values: Any) -> Iterable[Row]:
+        """What is found about these (source, object or ticket)."""
+        by_source: dict[str, list[str]] = defaultdict(list)
+        for source, thing in sorted(things):
+            by_source[source].append(thing)
+        for source, named in by_source.items():
+            if len(named) == 1:
+                yield from self._one.all(session, {"source": source, "thing": named[0]} | values)
+                continue
+            for start in range(0, len(named), 200):
+                part = {"source": source, "things": named[start : start + 200]}
+                yield from session.connection().execute(self._many, part | values)
+
+
+UNHAPPY = _About(_about.where(event.c.kind == "rating.bad"), event.c.object)
+REPLIED = _About(_about.where(event.c.kind.in_(REPLIES)), event.c.ticket)
+PROMISED = _About(_about.where(event.c.kind.in_(PROMISE_FACTS), event.c.due_at.is_not(None)), event.c.object)
+EARNED_BY_OBJECT = _About(rows.where(*_EARNED), event.c.object)
+EARNED_BY_TICKET = _About(rows.where(*_EARNED), event.c.ticket)
 
 
 def context_of(session: Session, facts: Iterable[Row]) -> Context:
@@ -105,28 +126,17 @@ def context_of(session: Session, facts: Iterable[Row]) -> Context:
     context = Context()
     rated = {(row.source, row.object, row.ticket) for row in facts if row.kind in RATINGS and row.object}
     promised = {(row.source, row.object) for row in facts if row.kind == "promise.kept" and row.object}
-    for row in _found(session, UNHAPPY, {(source, thing) for source, thing, _ in rated}):
+    for row in UNHAPPY.found(session, {(source, thing) for source, thing, _ in rated}):
         context.unhappy[row.source, row.object].append((row.occurred_at, row.id))
     # Only a rating that was unhappy once asks who replied.
     tickets = {
         (source, ticket) for source, thing, ticket in rated if ticket and (source, thing) in context.unhappy
     }
-    for row in _found(session, REPLIED, tickets):
+    for row in REPLIED.found(session, tickets):
         context.replies[row.source, row.ticket].append((row.occurred_at, row.id))
-    for row in _found(session, PROMISED, promised):
+    for row in PROMISED.found(session, promised):
         context.promises[row.source, row.object].append((row.occurred_at, row.id, row.kind, row.due_at))
     return context
-
-
-def _found(session: Session, query: Any, things: Iterable[tuple[str, str]], **values: Any) -> Iterable[Row]:
-    """Run a query about these (source, object or ticket), a few hundred at a time."""
-    by_source: dict[str, list[str]] = defaultdict(list)
-    for source, thing in sorted(things):
-        by_source[source].append(thing)
-    for source, named in by_source.items():
-        for start in range(0, len(named), 200):
-            part = {"source": source, "things": named[start : start + 200]}
-            yield from session.connection().execute(query, part | values)
 
 
 def groups_of(row: Row) -> tuple[str, ...]:
@@ -211,11 +221,11 @@ def earned_before(session: Session, person_id: int, facts: Iterable[Row], before
                 objects.add((row.source, row.object))
             else:
                 tickets.add((row.source, row.ticket))
-    for query, things in ((EARNED_BY_OBJECT, objects), (EARNED_BY_TICKET, tickets)):
-        for row in _found(session, query, things, person_id=person_id, before=before):
+    for about, things in ((EARNED_BY_OBJECT, objects), (EARNED_BY_TICKET, tickets)):
+        for row in about.found(session, things, person_id=person_id, before=before):
             # A fact found by both roads counts once for each of its groups.
             for group in groups_of(row):
                 by_object = group == f"{row.source}|{row.object}"
-                if group in wanted and by_object == (query is EARNED_BY_OBJECT):
+                if group in wanted and by_object == (about is EARNED_BY_OBJECT):
                     found[group] += row.points
     return found

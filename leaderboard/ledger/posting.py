@@ -5,21 +5,21 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 from flask_babel import gettext as _
-from sqlalchemy import and_, bindparam, func, null, or_, select, update
+from sqlalchemy import and_, bindparam, func, or_, select, update
 from sqlalchemy import insert as plain_insert
 from sqlmodel import Session
 
-from leaderboard.config import OWN_SOURCE
-from leaderboard.database import beat, insert, insert_of, is_postgresql, lock_names
+from leaderboard.database import beat, insert_of, is_postgresql, lock_names
+from leaderboard.ledger.accounts import Known, accounts_of
 from leaderboard.ledger.calendar import CLOCK_SKEW, counting
 from leaderboard.ledger.facts import PROMISE_FACTS, RATINGS, REPLIES, Row, credit, event, row_of, rows
 from leaderboard.ledger.settling import count_alone, in_order, settle
 from leaderboard.plugin import Event, Invalid, short_hash
 from leaderboard.points import WITNESS_OF
+from leaderboard.statements import Statement
 from leaderboard.tables import Identity, Person, Team
 
 identity = Identity.__table__  # type: ignore[attr-defined]
@@ -27,24 +27,8 @@ person = Person.__table__  # type: ignore[attr-defined]
 team = Team.__table__  # type: ignore[attr-defined]
 
 
-_merged = person.alias("merged")
-# Built once: building a statement costs more than running it, and these run with every delivery.
-ACCOUNTS = (
-    select(identity.c.account, identity.c.id.label("identity_id"), person.c.id.label("person_id"), team)
-    .outerjoin(_merged, _merged.c.id == identity.c.person_id)
-    .outerjoin(person, person.c.id == func.coalesce(_merged.c.merged_into_id, _merged.c.id))
-    .outerjoin(team, team.c.id == person.c.team_id)
-    .where(
-        identity.c.source == bindparam("source"), identity.c.account.in_(bindparam("names", expanding=True))
-    )
-)
-PEOPLE = (
-    select(person.c.uid.label("account"), null().label("identity_id"), person.c.id.label("person_id"), team)
-    .join(team, team.c.id == person.c.team_id)
-    .where(person.c.uid.in_(bindparam("names", expanding=True)))
-)
-STAFF = select(person.c.id).where(person.c.email == bindparam("address"))
-TOMBSTONES = (
+STAFF = Statement(select(person.c.id).where(person.c.email == bindparam("address")))
+TOMBSTONES = Statement(
     select(event.c.id, event.c.evidence)
     .where(
         event.c.source == bindparam("source"),
@@ -53,13 +37,27 @@ TOMBSTONES = (
     )
     .order_by(event.c.id)
 )
-NEW_CREDIT = plain_insert(credit).returning(credit.c.id)
+NEW_CREDIT = Statement(plain_insert(credit).returning(credit.c.id))
 
 
-@lru_cache
-def _new_event(dialect: str) -> Any:
-    statement = insert_of(dialect, event).on_conflict_do_nothing(index_elements=["source", "key"])
-    return statement.returning(event.c.id)
+NEW_EVENT = Statement(
+    lambda dialect: (
+        insert_of(dialect, event)
+        .on_conflict_do_nothing(index_elements=["source", "key"])
+        .returning(event.c.id)
+    )
+)
+
+
+NOT_COUNTED = {
+    "team_id": None,
+    "counts_at": None,
+    "counts_on": None,
+    "week": None,
+    "late": False,
+    "rules_version": None,
+}
+"""What a credit says while its account is nobody's."""
 
 
 @dataclass(frozen=True)
@@ -108,9 +106,8 @@ def post(
     one that nobody is linked to waits.
     """
     events = sorted(events, key=lambda item: item.key)
-    dialect = session.get_bind().dialect.name
     lock_names(session, _matters(source, events))
-    accounts = _accounts(session, source, events, now)
+    accounts = accounts_of(session, source, events, now)
     at_home = {known.team_id for known in accounts.values() if known.team_id is not None}
     _lock_teams(session, at_home | _teams_touched(session, source, events))
     fresh: list[Fresh] = []
@@ -118,7 +115,7 @@ def post(
     shaken: dict[int, str] = {}
     for item in events:
         values = _values(source, item, now, accounts, delivery_id, giver_id)
-        row_id = session.connection().execute(_new_event(dialect), values).scalar()
+        row_id = NEW_EVENT.scalar(session, values)
         if row_id is None:
             continue  # this (source, key) is known
         if item.kind == "fact.withdrawn":
@@ -192,52 +189,6 @@ def customer_key(source: str, customer: str | None) -> str | None:
 # --- the steps ----------------------------------------------------------------------------------------------
 
 
-def _accounts(session: Session, source: str, events: Iterable[Event], now: datetime) -> dict[str, Any]:
-    """Who the accounts named in these events are; an account met for the first time is written down."""
-    items = list(events)
-    agents = {agent for item in items for agent in item.agents}
-    names = sorted(agents | {item.giver for item in items if item.giver})
-    if not names:
-        return {}
-    connection = session.connection()
-    if source == OWN_SOURCE:
-        return {row.account: _Known.of(row) for row in connection.execute(PEOPLE, {"names": names})}
-    known = _known_accounts(session, source, names)
-    strangers = [name for name in names if name not in known]
-    if strangers:
-        addresses = {name.strip().casefold(): name for name in strangers if "@" in name}
-        query = select(person.c.id, person.c.email).where(
-            person.c.email.in_(addresses), person.c.bot.is_(False)
-        )
-        people = {row.email: row.id for row in connection.execute(query)}
-        for name in strangers:
-            owner = people.get(name.strip().casefold())
-            values = {"source": source, "account": name, "bot": False, "created_at": now, "person_id": owner}
-            values |= {"email": name if "@" in name else None, "linked_at": now if owner else None}
-            connection.execute(insert(session, identity).values(values).on_conflict_do_nothing())
-        known |= _known_accounts(session, source, strangers)
-    return known
-
-
-def _known_accounts(session: Session, source: str, names: Sequence[str]) -> dict[str, Any]:
-    found = session.connection().execute(ACCOUNTS, {"source": source, "names": names})
-    return {row.account: _Known.of(row) for row in found}
-
-
-@dataclass(frozen=True)
-class _Known:
-    """An account: its identity, and the person and team where it is linked."""
-
-    identity_id: int | None
-    person_id: int | None
-    team_id: int | None
-    team: Any
-
-    @classmethod
-    def of(cls, row: Any) -> "_Known":
-        return cls(row.identity_id, row.person_id, row.id, row)
-
-
 def _matters(source: str, events: Iterable[Event]) -> set[str]:
     """What these facts are about: two units of work about the same matter wait for each other, whichever comes first."""
     names = {f"{source}|{item.ticket or item.object}" for item in events if item.ticket or item.object}
@@ -288,7 +239,7 @@ def _values(
     source: str,
     item: Event,
     now: datetime,
-    accounts: Mapping[str, _Known],
+    accounts: Mapping[str, Known],
     delivery_id: int | None,
     giver_id: int | None,
 ) -> dict[str, Any]:
@@ -322,12 +273,11 @@ def _credit(
     event_id: int,
     stored: Mapping[str, Any],
     now: datetime,
-    accounts: Mapping[str, _Known],
+    accounts: Mapping[str, Known],
     shares: Mapping[str, Share],
     added: dict[int, list[Row]],
 ) -> tuple[int, ...]:
     """One credit per receiver; returns the people, and notes in `added` which credits are to be counted."""
-    connection = session.connection()
     if not item.agents:
         return ()
     tombstones = _tombstones(session, stored["source"], item.key)
@@ -350,7 +300,7 @@ def _credit(
             "share": share.points if share else None,
             "full_share": share.full if share else None,
             "share_why": share.why if share else None,
-            "late": False,
+            **NOT_COUNTED,
             "withdrawn_by": tombstones.get(agent) or tombstones.get(""),
             "points": 0,
         }
@@ -365,7 +315,7 @@ def _credit(
                 "rules_version": when.rules.version,
             }
             people.append(known.person_id)
-        credit_id = connection.execute(NEW_CREDIT, values).scalar_one()
+        credit_id = NEW_CREDIT.scalar(session, values)
         if known.person_id is not None and item.kind in WITNESS_OF and values["withdrawn_by"] is None:
             added.setdefault(known.person_id, []).append(row_of(credit_id, values, stored, when.rules))
     return tuple(dict.fromkeys(people))
@@ -373,13 +323,13 @@ def _credit(
 
 def _is_staff(session: Session, address: str) -> bool:
     asked = {"address": address.strip().casefold()}
-    return session.connection().execute(STAFF, asked).first() is not None
+    return STAFF.first(session, asked) is not None
 
 
 def _tombstones(session: Session, source: str, key: str) -> dict[str, int]:
     """A withdrawal that arrived before its fact: by receiver, or "" for all."""
     found: dict[str, int] = {}
-    for row in session.connection().execute(TOMBSTONES, {"source": source, "key": key}):
+    for row in TOMBSTONES.all(session, {"source": source, "key": key}):
         for agent in str(row.evidence.get("agents", "")).split(" "):
             found.setdefault(agent, row.id)
     return found

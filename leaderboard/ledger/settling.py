@@ -24,6 +24,7 @@ from leaderboard.ledger.facts import (
     rows,
 )
 from leaderboard.points import WITNESS_OF, Fact, Fold, Outcome, Rules
+from leaderboard.statements import Statement
 from leaderboard.tables import COMPANY, EVERY, ClosedWeek, PointsEntry, Score, Tally
 from leaderboard.tables.base import WITNESSES
 from leaderboard.weeks import Week, periods
@@ -34,26 +35,32 @@ tally = Tally.__table__  # type: ignore[attr-defined]
 closed_week = ClosedWeek.__table__  # type: ignore[attr-defined]
 
 # Built once: building a statement costs more than running it, and these run with every delivery.
-TALLIES = (
+TALLIES = Statement(
     select(tally)
     .where(tally.c.person_id == bindparam("person_id"), tally.c.week >= bindparam("week"))
     .order_by(tally.c.week)
 )
-OF_CUSTOMER = rows.where(
-    credit.c.person_id == bindparam("person_id"),
-    credit.c.week == bindparam("week"),
-    credit.c.customer_key == bindparam("customer_key"),
-    credit.c.points > 0,
+OF_CUSTOMER = Statement(
+    rows.where(
+        credit.c.person_id == bindparam("person_id"),
+        credit.c.week == bindparam("week"),
+        credit.c.customer_key == bindparam("customer_key"),
+        credit.c.points > 0,
+    )
 )
-KEPT_THAT_DAY = rows.where(
-    credit.c.person_id == bindparam("person_id"),
-    credit.c.kind == "promise.kept",
-    credit.c.counts_on == bindparam("counts_on"),
-    credit.c.points > 0,
+KEPT_THAT_DAY = Statement(
+    rows.where(
+        credit.c.person_id == bindparam("person_id"),
+        credit.c.kind == "promise.kept",
+        credit.c.counts_on == bindparam("counts_on"),
+        credit.c.points > 0,
+    )
 )
 LINES = select(entry).where(entry.c.id.in_(bindparam("ids", expanding=True)))
-NEW_ENTRY = insert(entry).returning(entry.c.id)
-WORTH = update(credit).where(credit.c.id == bindparam("credit"))
+NEW_ENTRY = Statement(insert(entry).returning(entry.c.id))
+WORTH = Statement(update(credit).where(credit.c.id == bindparam("credit")))
+ADD_SCORES = upsert(score, adding=True)
+WRITE_TALLY = upsert(tally)
 
 
 @dataclass
@@ -135,9 +142,8 @@ def count_alone(session: Session, row: Row, now: datetime) -> bool:
     It may, where it comes after all others of the person, or where it earns in full and shares no group with another: then
     no limit was met so far, none is met with it, and the order does not matter. False where the person has to be settled.
     """
-    connection = session.connection()
     asked = {"person_id": row.person_id, "week": row.week}
-    weeks = connection.execute(TALLIES, asked).all()
+    weeks = TALLIES.all(session, asked)
     used = weeks[0] if weeks and weeks[0].week == row.week else None
     last = weeks[-1] if weeks else None
     is_last = last is None or (last.week, last.last_at, last.last_source, last.last_key) < (
@@ -154,12 +160,12 @@ def count_alone(session: Session, row: Row, now: datetime) -> bool:
         fold.earned.update(earned_before(session, row.person_id, [row], "9999"))
     if row.customer_key and fact.kind in RATINGS:
         asked = {"person_id": row.person_id, "week": row.week, "customer_key": row.customer_key}
-        for earlier in connection.execute(OF_CUSTOMER, asked):
+        for earlier in OF_CUSTOMER.all(session, asked):
             if earlier.kind in RATINGS:
                 fold.customer_groups[row.customer_key].add((groups_of(earlier) or (earlier.key,))[-1])
     if fact.kind == "promise.kept":
         asked = {"person_id": row.person_id, "counts_on": row.counts_on}
-        for earlier in connection.execute(KEPT_THAT_DAY, asked):
+        for earlier in KEPT_THAT_DAY.all(session, asked):
             fold.promises[row.counts_on, None] += 1
             if earlier.ticket:
                 fold.promises[row.counts_on, f"{earlier.source}|{earlier.ticket}"] += 1
@@ -221,11 +227,11 @@ def post_differences(
                 "posted_at": now,
                 "reverses_id": None,
             }
-            entry_id = connection.execute(NEW_ENTRY, values).scalar_one()
+            entry_id = NEW_ENTRY.scalar(session, values)
             _count(changes, _Line(**values), new.points)
             written += 1
         now_worth = {"credit": row.id, "points": new.points if new else 0, "entry_id": entry_id}
-        connection.execute(WORTH, now_worth)
+        WORTH.run(session, now_worth)
     add_to_scores(session, changes)
     if written:
         beat(session, facts[0].person_id)
@@ -280,7 +286,7 @@ def add_to_scores(session: Session, changes: Mapping[tuple[int, str, str, int], 
         if points
     ]
     if values:
-        session.connection().execute(upsert(session, score, adding=True), values)
+        ADD_SCORES.run_many(session, values)
 
 
 def _write_tally(
@@ -289,7 +295,7 @@ def _write_tally(
     values: dict[str, Any] = {name: witness.get(name, 0) for name in WITNESSES}
     values |= {"person_id": person_id, "week": week}
     values |= {"last_at": last[0], "last_source": last[1], "last_key": last[2]}
-    session.connection().execute(upsert(session, tally), values)
+    WRITE_TALLY.run(session, values)
 
 
 # --- the same, from nothing ---------------------------------------------------------------------------------

@@ -1,0 +1,130 @@
+"""Statements that every delivery runs: written in Core, compiled once, then handed to the driver as they are.
+
+SQLAlchemy's own way to the driver costs several times what SQLite needs for a row: keys of caches, contexts, results. Here it
+compiles, and says how each type is written and read; the rest is one call.
+"""
+
+from collections import namedtuple
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy.exc import DBAPIError
+from sqlmodel import Session
+
+
+class Statement:
+    """A statement with named parameters, or for each dialect's name one. Its values always have the same names."""
+
+    def __init__(self, core: Any) -> None:
+        self._core = core
+        self._ready: dict[str, _Ready] = {}
+
+    def all(self, session: Session, values: Mapping[str, Any]) -> list[Any]:
+        """Every row."""
+        ready, cursor = self._run(session, values)
+        return [ready.row(found) for found in cursor.fetchall()]
+
+    def first(self, session: Session, values: Mapping[str, Any]) -> Any | None:
+        """The first row, or None."""
+        ready, cursor = self._run(session, values)
+        found = cursor.fetchone()
+        cursor.close()
+        return None if found is None else ready.row(found)
+
+    def scalar(self, session: Session, values: Mapping[str, Any]) -> Any:
+        """The first value of the first row, or None."""
+        found = self.first(session, values)
+        return None if found is None else found[0]
+
+    def run(self, session: Session, values: Mapping[str, Any]) -> None:
+        """Change what it changes."""
+        self._run(session, values)
+
+    def run_many(self, session: Session, values: Sequence[Mapping[str, Any]]) -> None:
+        """The same for each of these, in their order."""
+        connection = session.connection()
+        ready = self._of(connection, values[0])
+        cursor = connection.connection.cursor()
+        try:
+            cursor.executemany(ready.sql, [ready.parameters(one) for one in values])
+        except ready.error as error:
+            raise ready.wrapped(error) from error
+        finally:
+            cursor.close()
+
+    def _run(self, session: Session, values: Mapping[str, Any]) -> tuple["_Ready", Any]:
+        connection = session.connection()
+        ready = self._of(connection, values)
+        driver: Any = connection.connection.driver_connection
+        try:
+            return ready, driver.execute(ready.sql, ready.parameters(values))
+        except ready.error as error:
+            raise ready.wrapped(error) from error
+
+    def _of(self, connection: Any, values: Mapping[str, Any]) -> "_Ready":
+        dialect = connection.dialect
+        ready = self._ready.get(dialect.name)
+        if ready is None:
+            core = self._core(dialect.name) if callable(self._core) else self._core
+            ready = self._ready[dialect.name] = _Ready(core, dialect, values)
+        return ready
+
+
+class _Ready:
+    """A statement compiled for one dialect."""
+
+    def __init__(self, core: Any, dialect: Any, values: Mapping[str, Any]) -> None:
+        compiled = core.compile(dialect=dialect, column_keys=list(values))
+        state = compiled.construct_expanded_state(dict(values))  # lists of constants are written out
+        self.sql = state.statement
+        self.error = dialect.dbapi.Error
+        self._dialect = dialect
+        self._writers: list[tuple[str, Any]] = []
+        self._fixed: dict[str, Any] = {}
+        for name in state.positiontup if compiled.positional else state.parameters:
+            known = compiled.binds.get(name)
+            write: Any = state.processors.get(name)
+            if known is not None:
+                write = known.type.dialect_impl(dialect).bind_processor(dialect)
+            self._writers.append((name, write))
+            if name not in values:
+                fixed = state.parameters[name]
+                self._fixed[name] = write(fixed) if write else fixed
+        self._positional = compiled.positional
+        columns = list(core.exported_columns)
+        self._readers = [
+            (place, read)
+            for place, column in enumerate(columns)
+            if (read := column.type.dialect_impl(dialect).result_processor(dialect, None))
+        ]
+        self._make: Any = tuple
+        if columns:
+            row: Any = namedtuple("Row", [column.key for column in columns])  # type: ignore[misc]
+            self._make = row._make
+
+    def parameters(self, values: Mapping[str, Any]) -> Any:
+        """As the driver takes them: in order or by name, each in the form its type is written."""
+        fixed = self._fixed
+        if self._positional:
+            return [
+                fixed[name] if name in fixed else write(values[name]) if write else values[name]
+                for name, write in self._writers
+            ]
+        return {
+            name: fixed[name] if name in fixed else write(values[name]) if write else values[name]
+            for name, write in self._writers
+        }
+
+    def row(self, found: Sequence[Any]) -> Any:
+        """A row with names, each value in the form its type is read."""
+        if self._readers:
+            found = list(found)
+            for place, read in self._readers:
+                found[place] = read(found[place])
+        return self._make(found)
+
+    def wrapped(self, error: Exception) -> BaseException:
+        """The driver's error as SQLAlchemy raises it, without the values: they may be anybody's words."""
+        return DBAPIError.instance(
+            self.sql, None, error, self.error, hide_parameters=True, dialect=self._dialect
+        )
