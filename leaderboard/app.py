@@ -63,6 +63,7 @@ def create_app(config: Config, database: Database | None = None, clock: Clock = 
     web.install(app)
     pages.install(app)
     errors.install(app)
+    app.before_request(bodies.bound_form)
     access.install(app, config)
     sign_in.install(app, config)
     api.install(app, config)

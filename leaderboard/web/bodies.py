@@ -1,14 +1,26 @@
-"""Bodies that come slowly: they may hold all threads but one, so that pages stay open to everybody."""
+"""Bodies that are too large for a form, and bodies that come slowly."""
 
 from collections.abc import Iterable
 from threading import BoundedSemaphore
 from typing import Any
 
+from flask import current_app, request
 from werkzeug.exceptions import ServiceUnavailable
+
+from leaderboard.web.access import API, HOOKS
 
 PATIENCE = 0.25
 """Seconds to wait for one's turn to read. Who sends at once reads in thousandths of that."""
 RETRY_AFTER = 5
+
+
+def bound_form() -> None:
+    """Before anything reads it: a page's form holds MAX_FORM_MEMORY_SIZE.
+
+    Werkzeug bounds so only the fields of forms that may hold files, whose files MAX_CONTENT_LENGTH bounds.
+    """
+    if request.mimetype != "multipart/form-data" and not request.path.startswith((API, HOOKS)):
+        request.max_content_length = current_app.config["MAX_FORM_MEMORY_SIZE"]
 
 
 class Turnstile:

@@ -1,5 +1,6 @@
 """Every fault is a page that says what to do, with a number to pass on; programs get JSON."""
 
+import io
 import logging
 import re
 from collections.abc import Callable
@@ -110,3 +111,13 @@ def test_an_unknown_address_is_a_page_for_everybody(visitor: Visitor) -> None:
     assert answer.status_code == 404
     assert "There is nothing here" in answer.text
     assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+
+
+def test_a_form_holds_64_kb_and_a_file_more(broken: Flask, client_of: Callable[[str], Visitor]) -> None:
+    ada = client_of("ada")
+    for path in ("/sign-in", "/me", "/nominate", "/appearance", "/admin/rules"):
+        assert ada.submit(path, {"name": "x" * 64_000}).status_code != 413, path
+        assert ada.submit(path, {"name": "x" * 66_000}).status_code == 413, path
+        assert ada.submit(path, {f"field{number}": "" for number in range(8_000)}).status_code == 413, path
+    file = {"file": (io.BytesIO(b"name,email,team,role\n" + b" \n" * 60_000), "people.csv")}
+    assert ada.submit("/admin/people/import", file).status_code == 200
