@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
+from babel.messages.frontend import parse_mapping_cfg
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from sqlalchemy import select
@@ -21,7 +22,6 @@ from tests.web.world import World, world
 
 __all__ = ["world"]
 
-METHODS = [("leaderboard/**.py", "python"), ("templates/**.html", "jinja2"), ("templates/**.txt", "jinja2")]
 KEYWORDS = {**DEFAULT_KEYWORDS, "N_": None, "_l": None}
 BLANK = re.compile(r"%\(\w+\)s|%s")
 
@@ -38,12 +38,16 @@ Text = str | tuple[str, str]
 def texts() -> set[Text]:
     """All that translators get; a tuple for a text with a plural."""
     found: set[Text] = set()
+    with (ROOT / "babel.cfg").open() as file:
+        methods, _options = parse_mapping_cfg(file)
     for folder in ("leaderboard", "templates"):
-        methods = [
-            (pattern.partition("/")[2], method) for pattern, method in METHODS if pattern.startswith(folder)
+        here = [
+            (pattern.removeprefix(f"{folder}/"), how)
+            for pattern, how in methods
+            if pattern.startswith(folder)
         ]
         for _file, _line, text, _comments, _context in extract_from_dir(
-            str(ROOT / folder), methods, keywords=KEYWORDS
+            str(ROOT / folder), here, keywords=KEYWORDS
         ):
             found.add((text[0], text[1]) if isinstance(text, tuple) else text)
     return found
