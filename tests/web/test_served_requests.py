@@ -50,7 +50,7 @@ def memory(served: Served) -> float:
 
 
 def talk(served: Served, *parts: bytes) -> int:
-    """Send these bytes; the answer's status, 0 where the server hung up instead."""
+    """Send these bytes; the answer's status, 0 where the server hung up instead, -1 for an answer that is no HTTP/1.1."""
     with socket.create_connection(("127.0.0.1", served.port), timeout=20) as line:
         try:
             for part in parts:
@@ -58,7 +58,7 @@ def talk(served: Served, *parts: bytes) -> int:
             said = line.recv(100)
         except OSError:  # it had heard enough
             said = b""
-    return int(said.split()[1]) if said.startswith(b"HTTP/1.1 ") else 0
+    return int(said.split()[1]) if said.startswith(b"HTTP/1.1 ") else -bool(said)
 
 
 def head(method: str, path: str, *lines: str) -> bytes:
