@@ -98,15 +98,24 @@ def warn(database: Any) -> None:
 
 
 def prepare(database: Any, config: Config) -> None:
-    """Bring the tables up to date, and record the config's numbers as version 1 of the rules where there is none."""
+    """Bring the tables up to date, and record the config's numbers as version 1 of the rules where there is none.
+
+    Both or neither: the next start would take tables without rules for a database in use, and go on with other numbers.
+    """
+    from sqlmodel import Session
+
     from leaderboard import weeks
     from leaderboard.ledger import record_rules
     from leaderboard.tables import RulesVersion
 
-    database.upgrade()
-    with database.writing() as session:
-        if session.get(RulesVersion, 1) is None:
-            record_rules(session, config.points, config.fair_play, weeks.now(), note="from the config file")
+    with database.rebuilding() as connection:
+        database.migrate(connection)
+        with Session(connection) as session:
+            if session.get(RulesVersion, 1) is None:
+                record_rules(
+                    session, config.points, config.fair_play, weeks.now(), note="from the config file"
+                )
+            session.commit()  # into the transaction around it
 
 
 def progress(title: str) -> tuple[Any, Callable[[int, int], None]]:

@@ -1,6 +1,7 @@
 """Backup and restore: every row comes back, on either database; what is not a whole backup is refused and changes nothing."""
 
 import json
+import signal
 import stat
 import struct
 import threading
@@ -23,6 +24,7 @@ from leaderboard.database import Database, Unavailable, beat, pulse
 from leaderboard.ledger import post, record_rules
 from leaderboard.plugin import Invalid
 from leaderboard.points import FairPlay, Points
+from tests import upgrading, workers
 from tests.conftest import Postgres
 from tests.make import NOON, Company
 from tests.served import Sender, Served, fact
@@ -380,6 +382,26 @@ def test_a_restore_that_fails_half_way_changes_nothing(
     backup(db, tmp_path / "after.zip", NOON)
     assert parts(tmp_path / "after.zip") == parts(tmp_path / "full.zip")
     assert_sound(db)
+
+
+@pytest.mark.promise(number=32)
+def test_a_restore_that_is_killed_changed_nothing_and_can_be_run_again(
+    small: Path, db: Database, database_url: str, company: Company, tmp_path: Path, record_property: Tried
+) -> None:
+    fill(db, company)
+    backup(db, tmp_path / "full.zip", NOON)
+    chance = dice("restore")
+    for number in range(trials(2)):
+        died = workers.start(upgrading.restore_and_die, database_url, small, chance.uniform(0.5, 1))
+        died.join()
+        assert died.exitcode == -signal.SIGKILL
+        after = tmp_path / f"after {number}.zip"
+        backup(db, after, NOON)
+        assert parts(after) == parts(tmp_path / "full.zip")
+    record_property("kills", trials(2))
+    restore(db, small, NOON, replace=True)
+    backup(db, tmp_path / "last.zip", NOON)
+    assert parts(tmp_path / "last.zip") == parts(small)
 
 
 # ---------------------------------------------------------------- the commands

@@ -440,6 +440,27 @@ def test_a_new_database_gets_its_tables_and_the_first_rules(empty_database_url: 
     database.dispose()
 
 
+def test_a_new_database_that_cannot_get_its_rules_gets_no_tables_either(
+    empty_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the next start would find tables, and go on with other numbers than the config's."""
+    shell = Shell(tmp_path, empty_database_url)
+    shell.write()
+
+    def die(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("leaderboard.ledger.record_rules", die)
+        with pytest.raises(MemoryError):
+            shell("db", "upgrade")
+    database = Database(empty_database_url)
+    assert database.is_new()
+    shell("db", "upgrade")
+    assert not database.is_new()
+    database.dispose()
+
+
 def test_tables_that_differ_are_listed_and_older_ones_are_refused_with_the_remedy(
     shell: Shell, db: Database
 ) -> None:
