@@ -43,8 +43,8 @@ SLICES = 5
 def main() -> None:
     """Make a ledger of the asked size, measure, and print a line each."""
     asked = argparse.ArgumentParser(prog="python -m bench.weeks", description=__doc__)
-    asked.add_argument("--teams", type=int, default=100, help=f"of {EACH} people each")
-    asked.add_argument("--entries", type=int, default=200_000, help="lines of the ledger")
+    asked.add_argument("--teams", type=int, default=20, help=f"of {EACH} people each")
+    asked.add_argument("--entries", type=int, default=100_000, help="lines of the ledger")
     asked.add_argument("--large", action="store_true", help="2,000 teams and 10 million lines")
     asked.add_argument("--url", help="an empty PostgreSQL database; default: SQLite in a temporary folder")
     options = asked.parse_args()

@@ -18,6 +18,7 @@ from leaderboard.ledger.settling import (
     forget_scores,
     in_order,
     live_points,
+    outcomes_of,
     post_differences,
     reverse,
     score,
@@ -29,8 +30,9 @@ from leaderboard.tables import ClosedWeek, Person
 person = Person.__table__  # type: ignore[attr-defined]
 closed_week = ClosedWeek.__table__  # type: ignore[attr-defined]
 
-AT_ONCE = 20
-"""People in one unit of work of a rebuild: few enough that others wait no longer than a moment, enough to share a commit."""
+AT_ONCE = 4_000
+"""Facts in one unit of work of a rebuild: few enough that others wait no longer than a moment and memory stays small."""
+WITNESSES = ("colleague", "customer", "promise", "work")
 
 
 def audit(session: Session, tell: Callable[[int, int], None] = lambda done, of: None) -> Iterator[str]:
@@ -49,17 +51,29 @@ def rebuild(db: Database, now: datetime, tell: Callable[[int, int], None] = lamb
     evidence contradicts is reversed and posted right. Returns how many lines that took (0 when all was sound).
     """
     with db.reading() as session:
-        people = [person_id for person_id, _ in _people(session)]
-    written = 0
-    for start in range(0, len(people), AT_ONCE):
-        part = people[start : start + AT_ONCE]
-        written += db.write(partial(_rebuild, people=part, now=now))
-        tell(start + len(part), len(people))
+        parts = list(_parts(session))
+    written = done = 0
+    for people in parts:
+        written += db.write(partial(_rebuild, people=people, now=now))
+        done += len(people)
+        tell(done, sum(map(len, parts)))
     return written
 
 
-def _rebuild(session: Session, people: Sequence[int], now: datetime) -> int:
-    return sum(_rebuild_person(session, person_id, now) for person_id in people)
+def _parts(session: Session) -> Iterator[list[int]]:
+    """Everybody, a few at a time: as many as have AT_ONCE facts together, and at least one."""
+    query = select(person.c.id, func.count(credit.c.id).label("facts")).select_from(person)
+    query = query.outerjoin(credit, credit.c.person_id == person.c.id).group_by(person.c.id)
+    part: list[int] = []
+    facts = 0
+    for row in session.connection().execute(query.order_by(person.c.id)):
+        if part and (facts + row.facts > AT_ONCE or len(part) == 500):
+            yield part
+            part, facts = [], 0
+        part.append(row.id)
+        facts += row.facts
+    if part:
+        yield part
 
 
 def _people(session: Session) -> list[tuple[int, str]]:
@@ -87,20 +101,18 @@ def _of_person(session: Session, person_id: int, handle: str) -> Iterator[str]:
             yield f"{handle}: credit {id_} earns {evidence} by the evidence, {ledger} by the ledger"
         if ledger != noted.get(id_, 0):
             yield f"{handle}: credit {id_} says {noted.get(id_, 0)}, the ledger {ledger}"
-    wanted = _score_sums(session, person_id)
+    wanted = _score_sums(session, [person_id])
     shown = {
-        (row.team_id, row.period, row.guideline): row.points
+        (row.team_id, row.period, row.guideline, person_id): row.points
         for row in connection.execute(select(score).where(score.c.person_id == person_id))
     }
-    for team_id, period, guideline in sorted({*wanted, *shown}):
-        ledger, running = (
-            wanted.get((team_id, period, guideline), 0),
-            shown.get((team_id, period, guideline), 0),
-        )
+    for key in sorted({*wanted, *shown}):
+        team_id, period, guideline, _ = key
+        ledger, running = wanted.get(key, 0), shown.get(key, 0)
         if ledger != running:
             where = f"team {team_id}" if team_id else "company"
             yield f"{handle}: {period}, {where}, {guideline or 'all'}: the score is {running}, the ledger {ledger}"
-    for week, witness in _tally_sums(session, person_id).items():
+    for (_, week), witness in _tally_sums(session, [person_id]).items():
         row = connection.execute(
             select(tally).where(tally.c.person_id == person_id, tally.c.week == week)
         ).first()
@@ -110,23 +122,24 @@ def _of_person(session: Session, person_id: int, handle: str) -> Iterator[str]:
                 yield f"{handle}: {week}: the {name} tally is {told}, the ledger {points}"
 
 
-def _score_sums(session: Session, person_id: int) -> Counter[tuple[int, str, str]]:
-    """What each running score should be. The database adds up the lines that move the same scores."""
+def _score_sums(session: Session, people: Sequence[int]) -> Counter[tuple[int, str, str, int]]:
+    """What each running score of these people should be. The database adds up the lines that move the same scores."""
     same = (entry.c.team_id, entry.c.week, entry.c.counts_on, entry.c.guideline, entry.c.person_id)
-    query = select(*same, func.sum(entry.c.points).label("points")).where(entry.c.person_id == person_id)
-    sums: Counter[tuple[int, str, str]] = Counter()
+    query = select(*same, func.sum(entry.c.points).label("points")).where(entry.c.person_id.in_(people))
+    sums: Counter[tuple[int, str, str, int]] = Counter()
     for line in session.connection().execute(query.group_by(*same)):
-        for team_id, period, guideline, _ in score_keys(line):
-            sums[team_id, period, guideline] += int(line.points)
+        for key in score_keys(line):
+            sums[key] += int(line.points)
     return sums
 
 
-def _tally_sums(session: Session, person_id: int) -> dict[str, dict[str, int]]:
-    query = select(entry.c.week, entry.c.witness, func.sum(entry.c.points).label("points"))
-    query = query.where(entry.c.person_id == person_id).group_by(entry.c.week, entry.c.witness)
-    found: dict[str, dict[str, int]] = {}
-    for row in session.connection().execute(query):
-        found.setdefault(row.week, {})[row.witness] = int(row.points)
+def _tally_sums(session: Session, people: Sequence[int]) -> dict[tuple[int, str], dict[str, int]]:
+    """By person and week: the points of each kind of witness."""
+    same = (entry.c.person_id, entry.c.week, entry.c.witness)
+    query = select(*same, func.sum(entry.c.points).label("points")).where(entry.c.person_id.in_(people))
+    found: dict[tuple[int, str], dict[str, int]] = {}
+    for row in session.connection().execute(query.group_by(*same)):
+        found.setdefault((row.person_id, row.week), {})[row.witness] = int(row.points)
     return found
 
 
@@ -152,36 +165,31 @@ def _closed_weeks(session: Session) -> Iterator[str]:
                 )
 
 
-def _rebuild_person(session: Session, person_id: int, now: datetime) -> int:
+def _rebuild(session: Session, people: Sequence[int], now: datetime) -> int:
     connection = session.connection()
     if is_postgresql(session):
-        connection.execute(
-            select(person.c.id).where(person.c.id == person_id).with_for_update(key_share=True)
-        )
-    written = _restore_credits(session, person_id, now)
-    facts = in_order(connection.execute(rows.where(credit.c.person_id == person_id)))
-    written += post_differences(session, facts, outcomes(session, person_id), now)
-    forget_scores(session, person_id)
-    sums = _score_sums(session, person_id)
-    add_to_scores(session, {(*key, person_id): points for key, points in sums.items()})
-    last = {row.week: row for row in facts if not row.withdrawn_by} if facts else {}
-    sums_by_week = _tally_sums(session, person_id)
-    for week, row in last.items():
-        witness = {
-            name: sums_by_week.get(week, {}).get(name, 0)
-            for name in ("colleague", "customer", "promise", "work")
+        locked = select(person.c.id).where(person.c.id.in_(people)).order_by(person.c.id)
+        connection.execute(locked.with_for_update(key_share=True))
+    written = _restore_credits(session, people, now)
+    facts = in_order(connection.execute(rows.where(credit.c.person_id.in_(people))))
+    written += post_differences(session, facts, outcomes_of(session, facts), now)
+    forget_scores(session, people)
+    add_to_scores(session, _score_sums(session, people))
+    sums = _tally_sums(session, people)
+    last = {(row.person_id, row.week): row for row in facts if not row.withdrawn_by}
+    tallies = [
+        {
+            "person_id": person_id,
+            "week": week,
+            **{name: sums.get((person_id, week), {}).get(name, 0) for name in WITNESSES},
+            "last_at": row.occurred_at,
+            "last_source": row.source,
+            "last_key": row.key,
         }
-        connection.execute(
-            insert(tally),
-            {
-                "person_id": person_id,
-                "week": week,
-                **witness,
-                "last_at": row.occurred_at,
-                "last_source": row.source,
-                "last_key": row.key,
-            },
-        )
+        for (person_id, week), row in last.items()
+    ]
+    if tallies:
+        connection.execute(insert(tally), tallies)
     return written
 
 
@@ -197,7 +205,7 @@ def _is_live(line: Any) -> ColumnElement[bool]:
 # Statements that look at one line after the other by index: what is sound, nearly all, never leaves the database.
 DOUBLE = (
     select(entry)
-    .where(entry.c.person_id == bindparam("person"), _is_live(entry))
+    .where(entry.c.person_id.in_(bindparam("people", expanding=True)), _is_live(entry))
     .where(
         select(earlier.c.id)
         .where(earlier.c.credit_id == entry.c.credit_id, earlier.c.id < entry.c.id, _is_live(earlier))
@@ -209,7 +217,7 @@ FORGETFUL = (
     select(credit.c.id, func.coalesce(entry.c.points, 0).label("points"), entry.c.id.label("entry_id"))
     .select_from(credit)
     .outerjoin(entry, and_(entry.c.credit_id == credit.c.id, _is_live(entry)))
-    .where(credit.c.person_id == bindparam("person"))
+    .where(credit.c.person_id.in_(bindparam("people", expanding=True)))
     .where(
         or_(
             credit.c.entry_id.is_distinct_from(entry.c.id),
@@ -219,13 +227,13 @@ FORGETFUL = (
 )
 
 
-def _restore_credits(session: Session, person_id: int, now: datetime) -> int:
+def _restore_credits(session: Session, people: Sequence[int], now: datetime) -> int:
     """Let each credit name its live ledger line again; a second live line of one credit is reversed. Returns how many were."""
     connection = session.connection()
-    surplus = connection.execute(DOUBLE, {"person": person_id}).all()
+    surplus = connection.execute(DOUBLE, {"people": people}).all()
     for line in surplus:
         reverse(connection, line, "corrected", now)
-    for row in connection.execute(FORGETFUL, {"person": person_id}).all():
+    for row in connection.execute(FORGETFUL, {"people": people}).all():
         connection.execute(
             update(credit).where(credit.c.id == row.id).values(points=row.points, entry_id=row.entry_id)
         )

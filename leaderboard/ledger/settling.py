@@ -74,12 +74,13 @@ class Closed:
         return (row.team_id, row.week) in self.last_event
 
 
-def closed_of(session: Session, facts: Iterable[Row]) -> Closed:
+def closed_of(session: Session, facts: Sequence[Row]) -> Closed:
     """The closed ones among the weeks of these facts."""
     weeks = {row.week for row in facts}
     table = closed_week
     query = select(table.c.team_id, table.c.week, table.c.last_event_id, table.c.last_entry_id)
-    found = session.connection().execute(query.where(table.c.week.in_(weeks))).all() if weeks else []
+    mine = query.where(table.c.week.in_(weeks), table.c.team_id.in_({row.team_id for row in facts}))
+    found = session.connection().execute(mine).all() if weeks else []
     return Closed(
         {(row.team_id, row.week): row.last_event_id for row in found},
         {(row.team_id, row.week): row.last_entry_id for row in found},
@@ -302,14 +303,29 @@ def _write_tally(
 
 
 def outcomes(session: Session, person_id: int) -> dict[int, Outcome | None]:
-    """What every credit of a person earns, computed from the stored evidence alone: the rebuild and the audit.
+    """What every credit of a person earns, computed from the stored evidence alone: the rebuild and the audit."""
+    facts = session.connection().execute(rows.where(credit.c.person_id == person_id))
+    return outcomes_of(session, in_order(facts))
+
+
+def outcomes_of(session: Session, facts: Sequence[Row]) -> dict[int, Outcome | None]:
+    """The same for all the facts of some people, in order: what surrounds them is asked once for all."""
+    closed, rules, context = closed_of(session, facts), all_rules(session), context_of(session, facts)
+    by_person: dict[int, list[Row]] = defaultdict(list)
+    for row in facts:
+        by_person[row.person_id].append(row)
+    found: dict[int, Outcome | None] = {}
+    for mine in by_person.values():
+        found |= _outcomes(mine, closed, Folds(rules, context, Counter()))
+    return found
+
+
+def _outcomes(facts: Sequence[Row], closed: Closed, folds: Folds) -> dict[int, Outcome | None]:
+    """One person's, week by week.
 
     A closed week is folded from what was known when it closed; what was taken back later is then taken out, and nothing moves
     up for it.
     """
-    facts = in_order(session.connection().execute(rows.where(credit.c.person_id == person_id)))
-    closed = closed_of(session, facts)
-    folds = Folds(all_rules(session), context_of(session, facts), Counter())
     earlier: list[tuple[Row, int]] = []
     found: dict[int, Outcome | None] = {}
     by_week: dict[str, list[Row]] = defaultdict(list)
@@ -365,7 +381,7 @@ def live_points(session: Session, person_id: int) -> dict[int, int]:
     return {row[0]: int(row[1]) for row in session.connection().execute(query.group_by(entry.c.credit_id))}
 
 
-def forget_scores(session: Session, person_id: int) -> None:
-    """Remove a person's running scores and tallies, before they are written anew."""
-    session.connection().execute(delete(score).where(score.c.person_id == person_id))
-    session.connection().execute(delete(tally).where(tally.c.person_id == person_id))
+def forget_scores(session: Session, people: Sequence[int]) -> None:
+    """Remove people's running scores and tallies, before they are written anew."""
+    session.connection().execute(delete(score).where(score.c.person_id.in_(people)))
+    session.connection().execute(delete(tally).where(tally.c.person_id.in_(people)))
