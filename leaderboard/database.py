@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, create_engine, event, func, inspect, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
@@ -46,10 +46,11 @@ class Database:
         self._gate = Gate(Path(f"{path}.queue") if path and path != ":memory:" else None)
 
     @contextmanager
-    def reading(self) -> Iterator[Session]:
-        """A session for questions; what it changed by mistake is rolled back."""
+    def reading(self, beats: int | None = None) -> Iterator[Session]:
+        """A session for questions; what it changed by mistake is rolled back. `beats`: the pulse, where it was just asked."""
+        info = {"kept": self._kept, "beats": beats}
         try:
-            with Session(self.engine, expire_on_commit=False, info={"kept": self._kept}) as session:
+            with Session(self.engine, expire_on_commit=False, info=info) as session:
                 yield session
         except OperationalError as error:
             raise Unavailable(_reason(error)) from error
@@ -323,14 +324,14 @@ def beat(session: Session, shard: int = 0) -> None:
     session.info["beat"] = session.get_nested_transaction() or session.get_transaction()
 
 
-BEATS = text("SELECT coalesce(sum(beats), 0) FROM pulse")
+BEATS = Statement(select(func.coalesce(func.sum(Pulse.__table__.c.beats), 0).label("beats")))  # type: ignore[attr-defined]
 
 
 def pulse(session: Session) -> int:
     """Grows with every change that a page may show; equal numbers mean that nothing did. One reading asks once."""
     beats = session.info.get("beats")
     if beats is None:
-        beats = int(session.connection().execute(BEATS).scalar_one())
+        beats = int(BEATS.scalar(session, {}))
         if "kept" in session.info:
             session.info["beats"] = beats
     return int(beats)

@@ -11,11 +11,12 @@ from datetime import date, datetime, timedelta
 from itertools import accumulate
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, tuple_
+from sqlalchemy import Boolean, ColumnElement, and_, bindparam, func, or_, select, tuple_
 from sqlmodel import Session
 
 from leaderboard.database import kept
 from leaderboard.points import FairPlay
+from leaderboard.statements import Statement
 from leaderboard.tables import COMPANY, EVERY, Credit, Event, Person, PointsEntry, Score
 
 score = Score.__table__  # type: ignore[attr-defined]
@@ -77,7 +78,10 @@ _ranked = and_(
     person.c.active,
     person.c.bot.is_(False),
     person.c.merged_into_id.is_(None),
-    person.c.visibility.in_(bindparam("visible", expanding=True)),
+    or_(
+        person.c.visibility.in_(("on", "alias")),
+        and_(person.c.visibility == "team", bindparam("inside", type_=Boolean())),
+    ),
     or_(
         person.c.away_from.is_(None),
         person.c.away_from > bindparam("day"),
@@ -90,17 +94,17 @@ _place = tuple_(score.c.points, score.c.person_id)
 _given_place = tuple_(bindparam("points"), bindparam("person_id"))
 _downwards = (score.c.points.desc(), score.c.person_id.desc())
 
-# Built once: building a statement costs more than running it, and these run with every look at a board.
 _ROWS = select(score.c.person_id, score.c.points).select_from(_scores).where(_on_board, _ranked)
 _LIMITED = _ROWS.limit(bindparam("most"))
 _HAS_POINTS = score.c.points > 0
-TOP = _LIMITED.where(_HAS_POINTS).order_by(*_downwards)
-BELOW = TOP.where(_place < _given_place)
-ABOVE = _LIMITED.where(_place > _given_place).order_by(score.c.points, score.c.person_id)
-MINE = _ROWS.where(_HAS_POINTS, score.c.person_id == bindparam("person_id"))
+_FROM_TOP = _LIMITED.where(_HAS_POINTS).order_by(*_downwards)
+TOP = Statement(_FROM_TOP)
+BELOW = Statement(_FROM_TOP.where(_place < _given_place))
+ABOVE = Statement(_LIMITED.where(_place > _given_place).order_by(score.c.points, score.c.person_id))
+MINE = Statement(_ROWS.where(_HAS_POINTS, score.c.person_id == bindparam("person_id")))
 SOME = _ROWS.where(_HAS_POINTS, score.c.person_id.in_(bindparam("people", expanding=True)))
-CROWD = (
-    select(score.c.points, func.count())
+CROWD = Statement(
+    select(score.c.points, func.count().label("people"))
     .select_from(_scores)
     .where(_on_board, _ranked, _HAS_POINTS)
     .group_by(score.c.points)
@@ -122,7 +126,7 @@ def _asked(board: Board, now: datetime, newcomer_days: int) -> dict[str, Any]:
         "team_id": board.team_id,
         "period": board.period,
         "guideline": board.guideline,
-        "visible": ("on", "alias", "team") if board.inside else ("on", "alias"),
+        "inside": board.inside,
         "day": day,
         "joined_by": day - timedelta(days=newcomer_days),
     }
@@ -149,7 +153,7 @@ def _crowd(session: Session, asked: dict[str, Any]) -> Crowd:
     return kept(
         session,
         ("crowd", *asked.values()),
-        lambda: Crowd((row[0], row[1]) for row in session.connection().execute(CROWD, asked)),
+        lambda: Crowd((row.points, row.people) for row in CROWD.all(session, asked)),
     )
 
 
@@ -165,10 +169,10 @@ def top(
     asked = _asked(board, now, newcomer_days)
     if after:
         place = {"points": after[0], "person_id": after[1], "most": limit}
-        rows = session.connection().execute(BELOW, asked | place).all()
+        rows = BELOW.all(session, asked | place)
         return _placed(_crowd(session, asked), rows) if rows else []
     found: list[Standing] = []
-    for place_, row in enumerate(session.connection().execute(TOP, asked | {"most": limit}), 1):
+    for place_, row in enumerate(TOP.all(session, asked | {"most": limit}), 1):
         rank = found[-1].rank if found and found[-1].points == row.points else place_
         found.append(Standing(rank, row.person_id, row.points))
     return found
@@ -196,13 +200,12 @@ def around(
 ) -> list[Standing]:
     """A person's place with the neighbours above and below; empty when the person is not ranked or has no points yet."""
     asked = _asked(board, now, newcomer_days)
-    connection = session.connection()
-    mine = connection.execute(MINE, asked | {"person_id": person_id}).first()
+    mine = MINE.first(session, asked | {"person_id": person_id})
     if mine is None:
         return []
     place = asked | {"person_id": person_id, "points": mine.points, "most": each}
-    above = connection.execute(ABOVE, place).all()
-    below = connection.execute(BELOW, place).all()
+    above = ABOVE.all(session, place)
+    below = BELOW.all(session, place)
     return _placed(_crowd(session, asked), [*reversed(above), mine, *below])
 
 

@@ -14,6 +14,7 @@ from leaderboard.config import OWN_SOURCE
 from leaderboard.nominations.seeing import for_the_eyes_of, shown_to
 from leaderboard.nominations.stories import now_known_as
 from leaderboard.plugin import Invalid
+from leaderboard.statements import Statement
 from leaderboard.tables import CoSign, Credit, Nomination, Nominee, Person
 from leaderboard.tables import Event as StoredEvent
 
@@ -52,19 +53,17 @@ class Wall:
     next: str | None
 
 
-NEWEST = (
+NEWEST = Statement(
     select(Nomination.uid)
     .where(for_the_eyes_of(bindparam("person_id"), bindparam("team_id")))
     .order_by(col(Nomination.nominated_at).desc(), col(Nomination.id).desc())
     .limit(1)
 )
-"""Built once: every open page asks for it."""
 
 
 def newest(session: Session, viewer: Person) -> str | None:
     """The id of the newest accepted story that this person may see."""
-    asked = {"person_id": viewer.id, "team_id": viewer.team_id}
-    found: str | None = session.connection().execute(NEWEST, asked).scalar()
+    found: str | None = NEWEST.scalar(session, {"person_id": viewer.id, "team_id": viewer.team_id})
     return found
 
 

@@ -1,12 +1,14 @@
 """People and teams: how they are found, named and kept, who leads whom, and what ends their sessions and tokens."""
 
 from leaderboard.people.finding import (
+    TeamRow,
     choose_theme,
     directory,
     find,
     leads,
     leads_of,
     search,
+    team_rows,
     teams,
     teams_led_by,
     zone_of,
@@ -70,6 +72,7 @@ __all__ = [
     "Settings",
     "Shown",
     "TeamFields",
+    "TeamRow",
     "TokenHolder",
     "add_person",
     "add_team",
@@ -107,6 +110,7 @@ __all__ = [
     "signed_in",
     "slug_of",
     "team_named",
+    "team_rows",
     "teams",
     "teams_led_by",
     "token_create",

@@ -7,7 +7,17 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask import Blueprint, Response, current_app, make_response, render_template, request, session, url_for
+from flask import (
+    Blueprint,
+    Response,
+    current_app,
+    g,
+    make_response,
+    render_template,
+    request,
+    session,
+    url_for,
+)
 from flask.sansio.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
@@ -17,8 +27,8 @@ from sqlmodel import Session
 from leaderboard import __version__, ledger, nominations, people, standings, thanks
 from leaderboard.database import Kept, kept, pulse
 from leaderboard.guidelines import BY_SLUG
-from leaderboard.people import Shown
-from leaderboard.tables import COMPANY, EVERY, Person, Team
+from leaderboard.people import Shown, TeamRow
+from leaderboard.tables import COMPANY, EVERY, Person
 from leaderboard.web import access, db, now
 from leaderboard.web.export import csv_file
 from leaderboard.web.pages import page_language, theme
@@ -49,7 +59,7 @@ class Asked:
 
     period: str
     guideline: str
-    team: Team | None
+    team: TeamRow | None
 
 
 @dataclass(frozen=True)
@@ -60,7 +70,7 @@ class Today:
     day: date
     week: Week
     week_began_at: datetime
-    team: Team
+    team: TeamRow
 
     def period(self, kind: str) -> str:
         """The period that it is: "2026-W47", "2026-11", "2026-Q4" or "2026"."""
@@ -90,7 +100,7 @@ class Board:
 def home() -> ResponseReturnValue:
     """Stories, thanks and the board; 304 while nothing of it has changed."""
     viewer, moment = access.me(), now()
-    with db().reading() as db_session:
+    with db().reading(g.get("beats")) as db_session:
         today = today_of(db_session, viewer, moment)
         version = version_of(db_session, viewer, today)
         if not session.get("_flashes") and request.if_none_match.contains_weak(version):
@@ -119,7 +129,7 @@ def render_home(db_session: Session, viewer: Person, today: Today, version: str)
 def board() -> ResponseReturnValue:
     """The board alone, for a page that is open; it also says when there is a story which that page has not seen."""
     viewer, moment = access.me(), now()
-    with db().reading() as db_session:
+    with db().reading(g.get("beats")) as db_session:
         today = today_of(db_session, viewer, moment)
         version = version_of(db_session, viewer, today)
         if request.if_none_match.contains_weak(version):
@@ -172,9 +182,9 @@ def asked_for(db_session: Session) -> Asked:
     )
 
 
-def teams_of(db_session: Session) -> list[Team]:
+def teams_of(db_session: Session) -> Sequence[TeamRow]:
     """Every team, by name; for reading only, they are shared."""
-    return kept(db_session, "teams", lambda: people.teams(db_session))
+    return kept(db_session, "teams", lambda: people.team_rows(db_session))
 
 
 def today_of(db_session: Session, viewer: Person, moment: datetime) -> Today:

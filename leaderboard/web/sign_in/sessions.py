@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from flask import Flask, Request, abort, redirect, request, session
+from flask import Flask, Request, abort, g, redirect, request, session
 from flask.typing import ResponseReturnValue
 from flask_security.utils import set_request_attr
 
 from leaderboard import people
+from leaderboard.database import pulse
 from leaderboard.plugin import decode_json
 from leaderboard.tables import Person
 from leaderboard.web import access, config, db, now
@@ -24,6 +25,9 @@ def signed_in(epoch: object) -> Person | None:
         return None
     passkeys = request.blueprint == "security" or request.path.startswith(NEEDS_PASSKEYS)
     with db().reading() as work:
+        g.beats = pulse(
+            work
+        )  # before the person: a page may be newer than the pulse it is kept under, never older
         person = people.signed_in(work, epoch, secret, now(), passkeys=passkeys)
     if person is not None:  # so that Flask-Security knows how, and since when
         set_request_attr("fs_authn_via", "session")
