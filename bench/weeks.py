@@ -349,7 +349,7 @@ def rebuilding(db: Database, lines: int) -> Iterator[Figure]:
     grown: list[int] = []
 
     def tell(done: int, of: int) -> None:
-        if done in (of // 10, of):
+        if done == of or (not grown and done >= of / 10):
             grown.append(memory())
 
     begun = time.perf_counter()

@@ -36,6 +36,8 @@ from leaderboard.weeks import closes_at as closing_time
 INSTANT = timedelta(microseconds=1)
 MOST_STORIES = 60
 MOST_CANDIDATES = 20
+LAST_EVENT = select(func.max(col(Event.id)))
+LAST_ENTRY = select(func.max(col(PointsEntry.id)))
 
 
 def closes_at(config: Config, team: Team, week: Week) -> datetime:
@@ -84,8 +86,8 @@ def close_week(
         "week": str(week),
         "closed_at": now,
         "closed_by": by.id if by else None,
-        "last_event_id": _highest(session, Event),
-        "last_entry_id": _highest(session, PointsEntry),
+        "last_event_id": session.connection().execute(LAST_EVENT).scalar() or 0,
+        "last_entry_id": session.connection().execute(LAST_ENTRY).scalar() or 0,
         "numbers": numbers,
         "opening": "",
         "huddle": (week.monday - Week(2026, 1).monday).days // 7,
@@ -110,10 +112,6 @@ def _may_close(session: Session, team: Team, week: Week, now: datetime) -> None:
     before = week - 1
     if str(before) >= team.first_week and not is_closed(session, team.id or 0, before):
         raise Invalid(_("Close %(week)s first: weeks close in their order.", week=before), "week")
-
-
-def _highest(session: Session, table: Any) -> int:
-    return int(session.exec(select(func.max(table.id))).one() or 0)
 
 
 # ---------------------------------------------------------------- the frozen numbers

@@ -31,6 +31,8 @@ entry = PointsEntry.__table__  # type: ignore[attr-defined]
 credit = Credit.__table__  # type: ignore[attr-defined]
 event = Event.__table__  # type: ignore[attr-defined]
 person = Person.__table__  # type: ignore[attr-defined]
+recognition = Recognition.__table__  # type: ignore[attr-defined]
+closed_week = ClosedWeek.__table__  # type: ignore[attr-defined]
 
 
 @dataclass
@@ -126,16 +128,21 @@ def candidates(
     return found
 
 
+LATELY = (
+    select(recognition.c.category, recognition.c.person_id)
+    .join(closed_week, closed_week.c.id == recognition.c.closed_week_id)
+    .where(
+        recognition.c.person_id.in_(bindparam("people", expanding=True)),
+        closed_week.c.week.in_(bindparam("weeks", expanding=True)),
+        recognition.c.dropped_at.is_(None),
+    )
+)
+
+
 def won_lately(session: Session, week: Week, gap_weeks: int, people: Collection[int]) -> set[tuple[str, int]]:
     """(category, person) of these people and the weeks before that are too near for another win, in whatever team it was."""
-    near = [str(week - back) for back in range(1, gap_weeks)]
-    query = (
-        choose(Recognition.category, Recognition.person_id)
-        .join(ClosedWeek, col(ClosedWeek.id) == Recognition.closed_week_id)
-        .where(col(Recognition.person_id).in_(people))
-        .where(col(ClosedWeek.week).in_(near), col(Recognition.dropped_at).is_(None))
-    )
-    return set(session.exec(query))
+    near = {"people": list(people), "weeks": [str(week - back) for back in range(1, gap_weeks)]}
+    return {(row.category, row.person_id) for row in session.connection().execute(LATELY, near)}
 
 
 def reason(points: int, witnesses: int, sharing: int) -> str:
