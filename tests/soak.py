@@ -18,7 +18,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-TESTS = Path(__file__).parent
+ROOT = Path(__file__).parent.parent
+TESTS = ROOT / "tests"
 MARK = re.compile(r"@pytest\.mark\.promise\(number=(\d+)\)")
 NOTHING_TO_RUN = 5  # pytest's exit status
 
@@ -86,7 +87,7 @@ def one(number: int, files: list[Path], seed: int, times: int, tried: Counter[st
     click.echo(f"P{number:<3} seed {seed} … ", nl=False)
     with log.open("wb") as output:
         status = subprocess.run(
-            command, cwd=TESTS.parent, env=os.environ | environment, stdout=output, stderr=subprocess.STDOUT
+            command, cwd=ROOT, env=os.environ | environment, stdout=output, stderr=subprocess.STDOUT
         ).returncode
     took = time.monotonic() - started
     if status != 0:

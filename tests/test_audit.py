@@ -62,6 +62,7 @@ def test_rebuild_gives_the_same_to_the_byte(busy: Database) -> None:
         ("UPDATE tally SET customer = 0", "tally is 0"),
     ],
 )
+@pytest.mark.promise(number=12)
 def test_damage_is_found_and_rebuilt(busy: Database, company: Company, damage: str, says: str) -> None:
     before = tables(busy)
     with busy.writing() as session:

@@ -102,6 +102,7 @@ MOOD = {"now": "raise"}
 
 
 @pytest.mark.parametrize("mood", ["raise", "garbage", "endless"])
+@pytest.mark.promise(number=9)
 def test_a_poison_delivery_stops_nobody_and_earns_once_after_the_fix(
     db: Database, company: Company, desk: Config, clock: Clock, mood: str
 ) -> None:

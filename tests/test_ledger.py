@@ -133,6 +133,7 @@ RECOVERY = [
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
+@pytest.mark.promise(number=5)
 def test_a_recovery_earns_twelve_in_any_order_of_arrival(
     db: Database, company: Company, order: Sequence[int]
 ) -> None:

@@ -150,6 +150,7 @@ def test_sent_twice_by_the_same_form_it_is_one_story(db: Database, company: Comp
         assert nominations.nominate(session, ben, words, NOON, uid=form).uid != form
 
 
+@pytest.mark.promise(number=17)
 def test_200_parallel_nominations_with_an_allowance_of_5_score_exactly_5(
     db: Database, company: Company
 ) -> None:

@@ -302,7 +302,9 @@ def test_whatever_a_plugin_makes_of_a_delivery_it_fails_with_its_reason_and_the_
 @pytest.mark.promise(number=36)
 def test_a_process_in_which_nothing_can_run_any_more_ends_and_says_where() -> None:
     """What holds the interpreter itself (a hopeless pattern) stops every thread; the server then starts another process."""
-    stuck = 'from leaderboard.deliveries import watch\nimport re\nwatch(1)\nre.match(r"(a+)+$", "a" * 60 + "b")'
+    stuck = (
+        'from leaderboard.deliveries import watch\nimport re\nwatch(1)\nre.match(r"(a+)+$", "a" * 60 + "b")'
+    )
     done = subprocess.run([sys.executable, "-c", stuck], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert "Timeout" in done.stderr

@@ -75,6 +75,7 @@ def test_the_next_pull_goes_on_and_reads_a_little_again(pulled: Pulled, http: ht
     assert numbers(events) in ([], ["2", "3"])  # again, under the same keys: harmless
 
 
+@pytest.mark.promise(number=10)
 def test_a_pull_that_breaks_off_anywhere_goes_on_without_a_gap(pulled: Pulled, http: httpx.Client) -> None:
     for number in range(1, 10):
         pulled.add(number, NOW - timedelta(hours=number))

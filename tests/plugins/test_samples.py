@@ -2,6 +2,7 @@
 
 import random
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -9,6 +10,8 @@ import pytest
 
 from leaderboard.plugin import Delivery, Plugin, Refused
 from tests.plugins import FOLDER, OF_TOOL, SAMPLES, TOOLS, Sample, translated
+from tests.trials import dice as dice_of
+from tests.trials import trials
 
 each_sample = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: f"{sample.tool}-{sample.case}")
 each_tool = pytest.mark.parametrize("tool", TOOLS)
@@ -101,12 +104,15 @@ def test_every_changed_missing_or_doubled_signature_header_is_refused(tool: str)
 
 
 @each_tool
-def test_ten_thousand_mutations_are_all_refused(tool: str) -> None:
+@pytest.mark.promise(number=7)
+def test_ten_thousand_mutations_are_all_refused(
+    tool: str, record_property: Callable[[str, object], None]
+) -> None:
     """P7, on what the signature covers: any single bit of any byte of a body."""
-    dice = random.Random(20261122)
+    dice = dice_of(f"mutations {tool}")
     accepted = 0
     prepared = [(sample, sample.plugin, sample.delivery()) for sample in OF_TOOL[tool]]
-    for _ in range(10_000):
+    for _ in range(trials(10_000)):
         sample, plugin, delivery = dice.choice(prepared)
         forged = changed(sample.body, dice.randrange(len(sample.body)), 1 << dice.randrange(8))
         try:
@@ -114,6 +120,7 @@ def test_ten_thousand_mutations_are_all_refused(tool: str) -> None:
             accepted += 1
         except Refused:
             pass
+    record_property("changed bits", trials(10_000))
     assert accepted == 0
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from html import unescape
 
+import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
@@ -32,6 +33,7 @@ def sums(db: Database, company: Company, week: str) -> dict[str, int]:
     return {handle: points for handle, points in found.items() if points}
 
 
+@pytest.mark.promise(number=12)
 def test_every_number_shown_is_the_sum_of_the_ledger(
     db: Database, app: Flask, company: Company, clock: Clock, client_of: Callable[[str], Visitor]
 ) -> None:
