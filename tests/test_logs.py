@@ -7,17 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from sqlalchemy import text
 
 from leaderboard.database import Database
 from tests.make import Company
 from tests.served import Sender, Served, fact
-
-BREAK = {
-    "sqlite": "UPDATE person SET created_at = 'long ago'",
-    "postgresql": "ALTER TABLE person RENAME TO elsewhere",
-}
-"""What somebody did to the database by hand, so that signing in meets a fault that we have not foreseen."""
 
 
 def lines(served: Served) -> list[dict[str, Any]]:
@@ -27,6 +22,7 @@ def lines(served: Served) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # the log is the same on either
 def test_the_log_has_a_line_per_delivery_and_job_and_the_number_of_every_error_page(
     db: Database, database_url: str, company: Company, tmp_path: Path
 ) -> None:
@@ -41,7 +37,7 @@ def test_the_log_has_a_line_per_delivery_and_job_and_the_number_of_every_error_p
         (token,) = re.findall(r'name="csrf_token"[^>]* value="([^"]+)"', browser.get("/sign-in").text)[:1]
         form = {"csrf_token": token, "email": "ana@example.com", "password": "a canary in the form"}
         with db.rebuilding() as connection:
-            connection.execute(text(BREAK[connection.dialect.name]))
+            connection.execute(text("ALTER TABLE person RENAME TO elsewhere"))
         page = browser.post("/sign-in", data=form)
     assert page.status_code == 500
     (shown,) = re.findall(r"<code>([0-9a-f]{8})</code>", page.text)
@@ -49,7 +45,7 @@ def test_the_log_has_a_line_per_delivery_and_job_and_the_number_of_every_error_p
     (line,) = [line for line in found if line.get("reference") == shown]
     assert (line["level"], line["status"]) == ("error", 500)
     assert line["event"].startswith("POST /sign-in failed")
-    assert re.search("Invalid isoformat|UndefinedTable", line["exception"])
+    assert "UndefinedTable" in line["exception"]
     arrived = [line for line in found if line["event"] == "delivery"]
     assert [(line["source"], line["state"], line["events"]) for line in arrived] == [
         ("demo", "done", 1),
