@@ -326,7 +326,7 @@ def _outcomes(facts: Sequence[Row], closed: Closed, folds: Folds) -> dict[int, O
     A closed week is folded from what was known when it closed; what was taken back later is then taken out, and nothing moves
     up for it.
     """
-    earlier: list[tuple[Row, int]] = []
+    earlier: list[tuple[Row, int, tuple[str, ...]]] = []
     found: dict[int, Outcome | None] = {}
     by_week: dict[str, list[Row]] = defaultdict(list)
     for row in facts:
@@ -349,7 +349,8 @@ def _outcomes(facts: Sequence[Row], closed: Closed, folds: Folds) -> dict[int, O
             fixed |= {row.id: row for row in by_week[week] if row.team_id in teams}
         for row in by_week[week]:
             outcome = found.get(row.id)
-            earlier.append((row, outcome.points if outcome else 0))
+            if outcome and outcome.points and (groups := groups_of(row)):
+                earlier.append((row, outcome.points, groups))
     return {row.id: None if row.withdrawn_by else found.get(row.id) for row in facts}
 
 
@@ -365,12 +366,11 @@ def _gone(row: Row, known_to: int | None) -> bool:
     return row.withdrawn_by is not None and (known_to is None or row.withdrawn_by <= known_to)
 
 
-def _earned_as_of(earlier: Iterable[tuple[Row, int]], known_to: int | None) -> Counter[str]:
+def _earned_as_of(earlier: Iterable[tuple[Row, int, tuple[str, ...]]], known_to: int | None) -> Counter[str]:
     earned: Counter[str] = Counter()
-    for row, points in earlier:
-        known = known_to is None or row.event_id <= known_to
-        if points and known and not _gone(row, known_to):
-            for group in groups_of(row):
+    for row, points, groups in earlier:
+        if (known_to is None or row.event_id <= known_to) and not _gone(row, known_to):
+            for group in groups:
                 earned[group] += points
     return earned
 
