@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert, text
 from sqlmodel import Session
 
-from bench.__main__ import Figure
+from bench.measuring import Figure
 from leaderboard import recognition
 from leaderboard.audit import rebuild
 from leaderboard.config import Config
