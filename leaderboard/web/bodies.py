@@ -5,7 +5,7 @@ from threading import BoundedSemaphore
 from typing import Any
 
 from flask import current_app, request
-from werkzeug.exceptions import ServiceUnavailable
+from werkzeug.exceptions import RequestEntityTooLarge, ServiceUnavailable
 
 from leaderboard.web.access import API, HOOKS
 
@@ -14,13 +14,23 @@ PATIENCE = 0.25
 RETRY_AFTER = 5
 
 
-def bound_form() -> None:
-    """Before anything reads it: a page's form holds MAX_FORM_MEMORY_SIZE.
+ESCAPED = 3
+"""Bytes that a form may need to send one: %E2."""
 
-    Werkzeug bounds so only the fields of forms that may hold files, whose files MAX_CONTENT_LENGTH bounds.
+
+def bound_form() -> None:
+    """Before a route reads it: a page's form holds MAX_FORM_MEMORY_SIZE of names and texts, however it is escaped.
+
+    Werkzeug bounds so only forms that may hold files.
     """
-    if request.mimetype != "multipart/form-data" and not request.path.startswith((API, HOOKS)):
-        request.max_content_length = current_app.config["MAX_FORM_MEMORY_SIZE"]
+    if request.mimetype != "application/x-www-form-urlencoded" or request.path.startswith((API, HOOKS)):
+        return
+    most: int = current_app.config["MAX_FORM_MEMORY_SIZE"]
+    request.max_content_length = ESCAPED * most
+    if request.content_length is None or request.content_length > most:
+        words = (word for pair in request.form.items(multi=True) for word in pair)
+        if sum(len(word.encode("utf-8", "surrogatepass")) for word in words) > most:
+            raise RequestEntityTooLarge
 
 
 class Turnstile:

@@ -118,6 +118,8 @@ def test_a_form_holds_64_kb_and_a_file_more(broken: Flask, client_of: Callable[[
     for path in ("/sign-in", "/me", "/nominate", "/appearance", "/admin/rules"):
         assert ada.submit(path, {"name": "x" * 64_000}).status_code != 413, path
         assert ada.submit(path, {"name": "x" * 66_000}).status_code == 413, path
+        assert ada.submit(path, {"name": "語" * 21_000}).status_code != 413, "some 63 KB, sent as 189"
+        assert ada.submit(path, {"name": "語" * 22_000}).status_code == 413, path
         assert ada.submit(path, {f"field{number}": "" for number in range(8_000)}).status_code == 413, path
     file = {"file": (io.BytesIO(b"name,email,team,role\n" + b" \n" * 60_000), "people.csv")}
     assert ada.submit("/admin/people/import", file).status_code == 200
