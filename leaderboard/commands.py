@@ -55,12 +55,14 @@ def with_config(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def database_errors() -> tuple[type[Exception], ...]:
-    """What a database that is locked, full or gone raises. Asked only when something was raised."""
+    """What a database that is locked, full or gone raises, by itself or its driver. Asked only when something was raised."""
+    import psycopg
     from sqlalchemy.exc import OperationalError
 
     from leaderboard.database import Unavailable
+    from leaderboard.sqlite import sqlite_module
 
-    return Unavailable, OperationalError
+    return Unavailable, OperationalError, psycopg.OperationalError, sqlite_module().OperationalError
 
 
 def connect(config: Config) -> Any:

@@ -1,9 +1,12 @@
 """Backup and restore: every row comes back, on either database; what is not a whole backup is refused and changes nothing."""
 
 import json
+import re
 import signal
 import stat
 import struct
+import subprocess
+import sys
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
@@ -402,6 +405,23 @@ def test_a_restore_that_is_killed_changed_nothing_and_can_be_run_again(
     restore(db, small, NOON, replace=True)
     backup(db, tmp_path / "last.zip", NOON)
     assert parts(tmp_path / "last.zip") == parts(small)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_restore_on_a_full_disk_is_one_line_and_changed_nothing(small: Path, tmp_path: Path) -> None:
+    full = Shell(tmp_path, f"sqlite:///{tmp_path / 'full.db'}")
+    full.write()
+    program = (
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        "from leaderboard.__main__ import main; main(prog_name='leaderboard')"
+    )
+    words = ["restore", str(small), "--config", str(full.config)]
+    done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(r"Error: the database cannot be used: .*(full|I/O error)\n", done.stderr), done.stderr
+    after = Database(full.database_url)
+    assert after.is_new()
+    after.dispose()
 
 
 # ---------------------------------------------------------------- the commands
