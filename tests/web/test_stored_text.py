@@ -112,6 +112,8 @@ def test_no_stored_text_becomes_code_in_a_browser(
         )
         page.on("console", lambda said, wrong=wrong: said.type == "error" and wrong.append(said.text))
         for path in shown(full):
+            if columns - seen == NOT_ON_PAGES or (handle != "ada" and path.startswith("/admin")):
+                continue
             answer = visitor.get(path)
             assert answer.status_code < 500, path
             found = set(re.findall("⸘([a-z_.]+)⸙", answer.text)) - seen
