@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 from sqlmodel import Session, select
 
 from leaderboard import ledger, recognition
@@ -606,3 +607,30 @@ def test_after_a_time_without_the_clock_the_autopilot_announces_the_latest_week_
         session.add(team)
         latest = [close(session, care, WEEK + number).id or 0 for number in range(1, 5)][-1]
         assert recognition.announce_due(session, CONFIG, TUESDAY + timedelta(weeks=6)) == [latest]
+
+
+def test_the_list_of_weeks_asks_no_more_for_many_than_for_two(db: Database, care: make.Company) -> None:
+    with db.writing() as session:
+        ada = session.get_one(Person, care["ada"])
+        for weeks, about in enumerate(("ana", "ben", "chris", "lea")):
+            for giver in ("dan", "eve"):
+                told(session, care, giver, about, at=NOON + timedelta(weeks=weeks))
+            closed = close(session, care, WEEK + weeks)
+            recognition.announce(session, CONFIG, closed.id or 0, MONDAY + timedelta(weeks=weeks), ada)
+
+    def asked(limit: int) -> tuple[int, list[str]]:
+        statements: list[str] = []
+
+        def note(*call: Any) -> None:
+            statements.append(call[2])
+
+        event.listen(db.engine, "before_cursor_execute", note)
+        with db.reading() as session:
+            found = recognition.recent(session, session.get_one(Person, care["ben"]), limit=limit)
+        event.remove(db.engine, "before_cursor_execute", note)
+        winners = [winner for _week, parts in found for part in parts for winner in part.winners]
+        names = [winner.person.name for winner in winners if winner.category == "relationships"]
+        return len(statements), names
+
+    assert asked(2)[1] == ["Lea", "Chris"]
+    assert asked(4) == (asked(2)[0], ["Lea", "Chris", "Ben", "Ana"])

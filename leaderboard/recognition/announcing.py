@@ -1,6 +1,6 @@
 """The lead's part: better words, another winner, and the announcement."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -38,10 +38,15 @@ class Message:
 
 def standing_winners(session: Session, closed: ClosedWeek) -> list[tuple[Recognition, Person]]:
     """The winners that nobody dropped, in the order of the categories."""
+    return standing_in(session, [closed.id or 0])
+
+
+def standing_in(session: Session, closed_ids: Collection[int]) -> list[tuple[Recognition, Person]]:
+    """The same of several closed weeks at once."""
     found = session.exec(
         select(Recognition, Person)
         .join(Person, col(Person.id) == Recognition.person_id)
-        .where(Recognition.closed_week_id == closed.id, col(Recognition.dropped_at).is_(None))
+        .where(col(Recognition.closed_week_id).in_(closed_ids), col(Recognition.dropped_at).is_(None))
         .order_by(col(Recognition.id))
     )
     return sorted(found, key=lambda pair: (CATEGORIES.index(pair[0].category), pair[1].name.casefold()))

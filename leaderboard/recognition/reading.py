@@ -1,19 +1,20 @@
 """What the pages of a week show: frozen numbers and words, later corrections beside them, and the whole company."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from flask_babel import gettext as _
+from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
 from leaderboard.guidelines import Prompt, huddle_of
 from leaderboard.ledger import rules_of
 from leaderboard.nominations.seeing import shown_to
 from leaderboard.people import Shown, leads, shown, teams, zones
-from leaderboard.recognition.announcing import standing_winners
+from leaderboard.recognition.announcing import standing_in, standing_winners
 from leaderboard.recognition.drafting import EVERYBODY
 from leaderboard.standings import Board, top
 from leaderboard.tables import (
@@ -29,6 +30,8 @@ from leaderboard.weeks import Week
 
 FEW = 10
 """How many places a week's page shows; there is no tail."""
+AT_ONCE = 500
+"""Closed weeks whose winners are asked for by one statement."""
 
 
 @dataclass(frozen=True)
@@ -130,9 +133,27 @@ def winners(
         )
     else:
         pairs = standing_winners(session, closed)
-    pairs = list(pairs)
+    return tuple(_as_seen(session, list(pairs), viewer))
+
+
+def _winners_of(
+    session: Session, weeks: Iterable[ClosedWeek], viewer: Person
+) -> dict[int, tuple[Winner, ...]]:
+    """The winners of every announced week among these, by its id: asks twice for each `AT_ONCE` of them."""
+    announced = [row.id or 0 for row in weeks if row.announced_at]
+    found: dict[int, tuple[Winner, ...]] = {}
+    for start in range(0, len(announced), AT_ONCE):
+        pairs = standing_in(session, announced[start : start + AT_ONCE])
+        for (row, _whose), winner in zip(pairs, _as_seen(session, pairs, viewer), strict=True):
+            found[row.closed_week_id] = (*found.get(row.closed_week_id, ()), winner)
+    return found
+
+
+def _as_seen(
+    session: Session, pairs: Sequence[tuple[Recognition, Person]], viewer: Person
+) -> Iterator[Winner]:
     stories = _readable(session, viewer, {row.nomination_id for row, _who in pairs if row.nomination_id})
-    return tuple(
+    return (
         Winner(
             id=row.id or 0,
             category=row.category,
@@ -194,11 +215,11 @@ def page_of_company(
         row.team_id: row for row in session.exec(select(ClosedWeek).where(ClosedWeek.week == str(week)))
     }
     teams_here = [team for team in teams(session) if team.first_week <= str(week)]
+    seen = _winners_of(session, closed.values(), viewer)
     parts, points, names = [], Counter[str](), {}
     for team in teams_here:
         row = closed.get(team.id or 0)
-        seen = winners(session, row, viewer) if row and row.announced_at else ()
-        parts.append(TeamWeek(team, week, row, seen))
+        parts.append(TeamWeek(team, week, row, seen.get(row.id or 0, ()) if row else ()))
         if not team.board:
             lines = []
         elif row is not None:
@@ -232,10 +253,13 @@ def recent(
     weeks = list(session.exec(query))
     every = {team.id: team for team in teams(session)}
     found: dict[str, list[TeamWeek]] = {week: [] for week in weeks}
-    rows = session.exec(select(ClosedWeek).where(col(ClosedWeek.week).in_(weeks))).all()
+    # Without the numbers, which are most of a row and stand on the week's own page.
+    light = select(ClosedWeek).options(defer(ClosedWeek.numbers))  # type: ignore[arg-type]
+    rows = session.exec(light.where(col(ClosedWeek.week).in_(weeks))).all()
+    seen = _winners_of(session, rows, viewer)
     for row in sorted(rows, key=lambda row: every[row.team_id].name.casefold()):
-        seen = winners(session, row, viewer) if row.announced_at else ()
-        found[row.week].append(TeamWeek(every[row.team_id], Week.parse(row.week), row, seen))
+        part = TeamWeek(every[row.team_id], Week.parse(row.week), row, seen.get(row.id or 0, ()))
+        found[row.week].append(part)
     return [(Week.parse(week), parts) for week, parts in found.items()]
 
 

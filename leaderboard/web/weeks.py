@@ -24,8 +24,8 @@ from leaderboard.weeks import Week
 blueprint = Blueprint("weeks", __name__)
 
 PER_PAGE = 12
-MOST_WEEKS = 520
-"""Of the file: ten years."""
+MOST_WEEKS = 104
+"""Of the file: two years."""
 
 
 # ---------------------------------------------------------------- for everybody
@@ -46,7 +46,7 @@ def index() -> ResponseReturnValue:
 
 @blueprint.get("/weeks.csv")
 def index_csv() -> ResponseReturnValue:
-    """Who was celebrated in every closed week; a week without a winner has a line as well."""
+    """Who was celebrated, week by week; a week without a winner has a line as well."""
     with db().reading() as session:
         found = recognition.recent(session, me(), limit=MOST_WEEKS)
     names = category_names()
