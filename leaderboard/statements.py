@@ -42,7 +42,7 @@ class Statement:
 
     def run_many(self, session: Session, values: Sequence[Mapping[str, Any]]) -> None:
         """The same for each of these, in their order."""
-        connection = session.connection()
+        connection = _connection(session)
         ready = self._of(connection, values[0])
         cursor = connection.connection.cursor()
         try:
@@ -53,7 +53,7 @@ class Statement:
             cursor.close()
 
     def _run(self, session: Session, values: Mapping[str, Any]) -> tuple["_Ready", Any]:
-        connection = session.connection()
+        connection = _connection(session)
         ready = self._of(connection, values)
         driver: Any = connection.connection.driver_connection
         try:
@@ -68,6 +68,13 @@ class Statement:
             core = self._core(dialect.name) if callable(self._core) else self._core
             ready = self._ready[dialect.name] = _Ready(core, dialect, values)
         return ready
+
+
+def _connection(session: Session) -> Any:
+    known = session.info.get("connection")
+    if known is None or known.closed:  # asking the session each time takes longer than SQLite's answer
+        known = session.info["connection"] = session.connection()
+    return known
 
 
 class _Ready:
