@@ -25,6 +25,7 @@ import httpx
 import pytest
 from sqlalchemy import MetaData, select, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 
 from leaderboard import people, weeks
 from leaderboard.database import Database
@@ -327,6 +328,14 @@ def leaks(secrets: dict[str, str], places: dict[str, bytes]) -> list[str]:
         for way in sorted(ways)
         if secrets[name] not in place and way in content
     ]
+
+
+def test_an_error_of_the_database_names_no_value(db: Database) -> None:
+    """Its text goes to the log, and values are people's words, hashes and tokens."""
+    for statement in ("SELECT nothing FROM nowhere WHERE a = :a", "UPDATE person SET nothing = :a"):
+        with db.engine.connect() as connection, pytest.raises(DBAPIError) as caught:
+            connection.execute(text(statement), {"a": canary("value")})
+        assert leaks({"value": canary("value")}, {"error": str(caught.value).encode()}) == []
 
 
 def test_no_secret_is_seen_anywhere(planted: Planted, smtp: Mailbox) -> None:
