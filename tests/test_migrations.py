@@ -107,6 +107,7 @@ def test_an_upgrade_killed_at_any_step_changed_nothing_and_can_be_run_again(
     db.dispose()
 
 
+@pytest.mark.promise(number=13)
 @pytest.mark.parametrize("revision", revisions())
 def test_after_each_migration_the_ledger_has_its_triggers(empty_database_url: str, revision: str) -> None:
     db = Database(empty_database_url)
@@ -117,6 +118,7 @@ def test_after_each_migration_the_ledger_has_its_triggers(empty_database_url: st
     db.dispose()
 
 
+@pytest.mark.promise(number=13)
 def test_a_migration_that_rebuilds_tables_keeps_their_rows_and_the_ledgers_triggers(
     db: Database, company: Company
 ) -> None:
