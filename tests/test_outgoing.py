@@ -257,7 +257,11 @@ def test_whatever_a_provider_answers_signing_in_goes_on_another_way(
         visitor = Visitor(app, app.response_class)
         away = visitor.get("/sign-in/single")
         assert away.status_code == 302, (place, answer)
-        if place != "metadata":
+        if place == "metadata":
+            doors[0].answers["/.well-known/openid-configuration"] = whole
+            away = visitor.get("/sign-in/single")
+            assert away.headers["Location"].startswith(f"{here}/authorize?"), "well again by itself"
+        else:
             state = httpx.URL(away.headers["Location"]).params["state"]
             back = visitor.get("/sign-in/single/back", query_string={"state": state, "code": "c"})
             assert (back.status_code, back.headers.get("Location")) == (302, "/sign-in"), (place, answer)

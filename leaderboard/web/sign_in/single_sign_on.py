@@ -106,6 +106,7 @@ def start() -> ResponseReturnValue:
     try:
         answer: ResponseReturnValue = _provider().authorize_redirect(config().public_url + url_for(".back"))
     except Exception as error:  # noqa: BLE001 (as below)
+        _provider().server_metadata.clear()  # what was no good is asked for again
         return _failed("the provider could not be asked", error)
     return answer
 
