@@ -10,8 +10,11 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from leaderboard import config as settings
+from leaderboard import deliveries
 from leaderboard.database import Database
-from tests.make import Company
+from leaderboard.plugin import Delivery
+from tests.make import NOON, Company
 from tests.served import Sender, Served, fact
 
 
@@ -54,3 +57,15 @@ def test_the_log_has_a_line_per_delivery_and_job_and_the_number_of_every_error_p
     ]
     assert {"job", "done", "seconds"} <= next(line for line in found if line["event"] == "job").keys()
     assert "canary" not in str(found)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_delivery_that_is_tried_again_has_a_line_per_try(
+    db: Database, company: Company, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = settings.read('[plugins.demo]\nsecret = "shared"\n')
+    caplog.set_level("INFO")
+    kept = deliveries.receive(db, config, "demo", Delivery(b"{}", {}, NOON))
+    deliveries.replay(db, config, kept.id, NOON)
+    told = [(line.__dict__["delivery"], line.__dict__["state"]) for line in caplog.records]
+    assert told == [(kept.id, "failed"), (kept.id, "failed")]

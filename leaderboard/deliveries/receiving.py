@@ -117,10 +117,7 @@ def receive(
         return Receipt(id_, state, posted.new, posted.repeated, reason)
 
     receipt = _write(db, settle, events, reason)
-    log.info(
-        "delivery",
-        extra={"source": source, "delivery": receipt.id, "state": receipt.state, "events": receipt.new},
-    )
+    _tell(source, receipt)
     return receipt
 
 
@@ -192,7 +189,17 @@ def replay(db: Database, config: Config, delivery_id: int, now: datetime) -> Rec
     def settle(session: Session, events: list[Event], reason: str | None) -> Receipt:
         return _settle_again(session, row, events, reason, now)
 
-    return _write(db, settle, events, reason)
+    receipt = _write(db, settle, events, reason)
+    _tell(row.source, receipt)
+    return receipt
+
+
+def _tell(source: str, receipt: Receipt) -> None:
+    """The delivery's line in the log, one per try."""
+    log.info(
+        "delivery",
+        extra={"source": source, "delivery": receipt.id, "state": receipt.state, "events": receipt.new},
+    )
 
 
 def work_through(db: Database, config: Config, clock: Clock, most: int = 100) -> int:
