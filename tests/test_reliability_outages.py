@@ -127,7 +127,7 @@ def test_a_key_is_changed_under_load_nothing_is_lost_and_no_forgery_gets_in(
     db: Database, database_url: str, company: Company, tmp_path: Path, record_property: Tried
 ) -> None:
     """P7, P8: the tool signs with the old key, then with either, at last with the new one; forgers try all the time."""
-    new, each = "the key after its change", trials(60)
+    new, each = "the key after its change", trials(40)
     served = Served(tmp_path, database_url)
     numbers = iter(range(1, 10**6))
     sent: set[int] = set()
@@ -149,7 +149,7 @@ def test_a_key_is_changed_under_load_nothing_is_lost_and_no_forgery_gets_in(
 
     def forge(secret: str) -> None:
         with Sender(served.port, timeout=10) as sender:
-            answers.update(forgeries(sender, trials(250), secret, f"forger {secret}"))
+            answers.update(forgeries(sender, trials(150), secret, f"forger {secret}"))
 
     served.start()
     at_once(*(partial(send, (SECRET,), lane) for lane in range(3)), partial(forge, SECRET))
