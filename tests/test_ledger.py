@@ -1,9 +1,11 @@
 """The ledger through its one door: what facts earn, in any order, once, and how they are taken back."""
 
 import random
+import shutil
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import permutations
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from leaderboard.config import OWN_SOURCE
 from leaderboard.database import Database
 from leaderboard.ledger import Share, link, outcomes, post
+from leaderboard.ledger.facts import EARNED_BY_OBJECT, EARNED_BY_TICKET
 from leaderboard.plugin import Event
 from leaderboard.tables import COMPANY, EVERY, ClosedWeek, Credit, Identity, PointsEntry, Score
 from tests.make import NOON, Company
@@ -454,3 +457,21 @@ def test_a_fact_out_of_order_at_a_limit_moves_the_points_to_the_earlier_one(
         )
         assert first.scalars().first() == 8
     assert_sound(db, company)
+
+
+@pytest.mark.parametrize("by", [EARNED_BY_OBJECT, EARNED_BY_TICKET])
+def test_what_a_thing_earned_before_is_found_by_the_thing_at_any_size_of_the_ledger(
+    tmp_path: Path, migrated_sqlite: Path, by: Any
+) -> None:
+    # PostgreSQL plans by what it has counted; SQLite by rule, and once by the wrong one.
+    db = Database(f"sqlite:///{shutil.copy(migrated_sqlite, tmp_path / 'planned.db')}")
+    asked: list[str] = []
+    with db.reading() as session:
+        driver: Any = session.connection().connection.driver_connection
+        driver.set_trace_callback(asked.append)
+        list(by.found(session, [("desk", "1")], person_id=1, before="9999"))
+        driver.set_trace_callback(None)
+        (statement,) = (one for one in asked if one.startswith("SELECT"))
+        plan = " / ".join(str(row[3]) for row in driver.execute(f"EXPLAIN QUERY PLAN {statement}"))
+    db.dispose()
+    assert plan.startswith("SEARCH event USING INDEX ix_event_"), plan

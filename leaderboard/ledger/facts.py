@@ -87,7 +87,8 @@ _about = select(
 )
 _SOURCE = event.c.source == bindparam("source")
 _EARNED = (
-    credit.c.person_id == bindparam("person_id"),
+    # + 0 keeps SQLite from the person's index: it would read all that the person ever earned, and not the thing's few facts
+    credit.c.person_id + 0 == bindparam("person_id"),
     credit.c.week < bindparam("before"),
     credit.c.points > 0,
 )
