@@ -52,6 +52,7 @@ def serve(config: Config, file: Path | None, *, jobs: bool) -> None:
             address=config.server.host,
             port=config.server.port,
             interface=Interfaces.WSGI,
+            websockets=False,
             http=HTTPModes.http1,  # proxies speak it; the other one takes headers of 16 MB
             workers=config.server.processes,
             blocking_threads=config.server.threads,
