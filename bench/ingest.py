@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
+from bench import postgres
 from bench.load import Load, request, send
 from bench.measuring import MOMENT, ROUNDS, Figure, company, in_folder
 from leaderboard.config import Config, read
@@ -50,6 +51,8 @@ class Server:
 
     folder: Path
     url: str
+    bare: str = ""
+    """The bare route's own copy of the database."""
     processes: int = 1
     threads: int = 4
     more: str = ""
@@ -71,7 +74,7 @@ class Server:
         )
         self.file.write_text(text + self.more)
         known = {"LEADERBOARD_CONFIG": str(self.file), "BENCH_SECRET": SECRET}
-        known["BENCH_BARE"] = str(self.folder / "bare.db")
+        known["BENCH_BARE"] = self.bare
         command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--factory", "bench.served:app"]
         command += ["--port", str(self.port), "--workers", str(self.processes)]
         command += ["--blocking-threads", str(self.threads), "--log-level", "error", "--no-ws"]
@@ -98,18 +101,20 @@ def ingest(folder: Path, url: str | None = None, processes: int = 1, more: str =
     """Deliveries by the second against the bare route, with 1, 16 and 64 connections; and how even the answers are."""
     folder.mkdir(parents=True, exist_ok=True)
     own = url or in_folder(folder / "own")
-    if url is None or Database(url).is_new():
+    known = Database(own)
+    is_new = known.is_new()
+    known.dispose()
+    if is_new:
         db, _ = company(own, PEOPLE)
         who = [Event(f"first/{n}", "ticket.solved", MOMENT, (f"p{n}@example.com",)) for n in range(PEOPLE)]
         db.write(lambda session: post(session, "bench", who, MOMENT))  # from now on the accounts are known
         db.dispose()
+    bare = folder / "bare.db" if url is None else postgres.copy_of(url)
     if url is None:
         shutil.copy(folder / "own" / "bench.db", folder / "bare.db")
     numbers, figures = count(time.time_ns()), []
-    with Server(folder, own, processes, more=more).running() as server:
-        roads = {"/hooks/bench": server, "/bare/rows": server, "/bare/row": server}
-        if url is not None:
-            roads = {"/hooks/bench": server}
+    roads = ("/hooks/bench", "/bare/rows", "/bare/row")
+    with Server(folder, own, str(bare), processes, more=more).running() as server:
         for path in roads:
             send(server.port, [signed(path, next(numbers)) for _ in range(50)], 4)
         for connections, amount in ((1, 150), (16, 400), (64, 600)):
@@ -126,29 +131,14 @@ def _figures(found: dict[str, list[Load]], connections: int, processes: int) -> 
     best = {path: sorted(load.each for load in loads)[len(loads) // 2] for path, loads in found.items()}
     ours = found["/hooks/bench"]
     wrong = sum(times for load in ours for status, times in load.statuses.items() if status != 202)
-    rate = f"{1 / best['/hooks/bench']:,.0f} a second"
+    rate = 1 / best["/hooks/bench"]
     name = f"ingest, {connections} connection{'s' if connections > 1 else ''}: "
-    if "/bare/rows" in best:
-        note = f"{rate}; bare {1 / best['/bare/rows']:,.0f}"
-        yield Figure(
-            name + "to the same rows by plain SQL",
-            best["/bare/rows"] / best["/hooks/bench"],
-            0.65,
-            True,
-            note,
-        )
-        note = f"bare {1 / best['/bare/row']:,.0f}"
-        yield Figure(
-            name + "to one row by plain SQL", best["/bare/row"] / best["/hooks/bench"], 0.35, True, note
-        )
-    else:
-        yield Figure(
-            f"{processes} processes on PostgreSQL, {name}deliveries a second",
-            1 / best["/hooks/bench"],
-            None,
-            True,
-            rate,
-        )
+    if processes > 1:
+        name = f"{processes} processes, " + name
+    note = f"{rate:,.0f} a second; bare {1 / best['/bare/rows']:,.0f}"
+    yield Figure(name + "to the same rows by plain SQL", best["/bare/rows"] * rate, 0.65, True, note, rate)
+    note = f"bare {1 / best['/bare/row']:,.0f}"
+    yield Figure(name + "to one row by plain SQL", best["/bare/row"] * rate, 0.35, True, note)
     tail = sorted(load.tail for load in ours)[len(ours) // 2]
     yield Figure(name + "p99 to p50", tail, 6, False, "")
     yield Figure(name + "answers other than 202", wrong, 0, False, "no lock error ever")

@@ -29,6 +29,8 @@ class Figure:
     goal: float | None
     at_least: bool
     note: str
+    rate: float = 0.0
+    """How often a second, where that is what was measured."""
 
     @property
     def good(self) -> bool:

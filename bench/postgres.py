@@ -27,3 +27,14 @@ def server() -> Iterator[str]:
     finally:
         found.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def copy_of(url: str) -> str:
+    """The address of a fresh copy of a database that nobody uses at the moment."""
+    address = make_url(url)
+    with psycopg.connect(
+        address.set(database="postgres").render_as_string(False), autocommit=True
+    ) as connection:
+        connection.execute("DROP DATABASE IF EXISTS bare WITH (FORCE)")
+        connection.execute(f"CREATE DATABASE bare TEMPLATE {address.database}")  # type: ignore[arg-type]
+    return address.set(database="bare").render_as_string(hide_password=False)
