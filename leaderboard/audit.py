@@ -25,14 +25,13 @@ from leaderboard.ledger.settling import (
     score_keys,
     tally,
 )
-from leaderboard.tables import ClosedWeek, Person
+from leaderboard.tables import WITNESSES, ClosedWeek, Person
 
 person = Person.__table__  # type: ignore[attr-defined]
 closed_week = ClosedWeek.__table__  # type: ignore[attr-defined]
 
 AT_ONCE = 4_000
 """Facts in one unit of work of a rebuild: few enough that others wait no longer than a moment and memory stays small."""
-WITNESSES = ("colleague", "customer", "promise", "work")
 
 
 def audit(session: Session, tell: Callable[[int, int], None] = lambda done, of: None) -> Iterator[str]:

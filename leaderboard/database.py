@@ -6,7 +6,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -68,7 +68,7 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Session]:
         """One unit of work. Raises Unavailable when the database cannot begin or commit it; nothing is then written."""
-        with self._gate.turn() if self.is_sqlite else _open(), self._unit() as session:
+        with self._gate.turn() if self.is_sqlite else nullcontext(), self._unit() as session:
             yield session
 
     @contextmanager
@@ -157,7 +157,7 @@ class Database:
         Foreign keys are looked at once, at its end, and the ledger gets its triggers then: a table that SQLite rebuilds is gone
         for a moment, and loses them.
         """
-        with self._gate.turn() if self.is_sqlite else _open(), self.engine.connect() as connection:
+        with self._gate.turn() if self.is_sqlite else nullcontext(), self.engine.connect() as connection:
             raw: Any = connection.connection.driver_connection
             if self.is_sqlite:
                 raw.execute("PRAGMA foreign_keys=OFF")  # inside a transaction it would do nothing
@@ -215,11 +215,6 @@ class Database:
         )
         config.attributes["connection"] = connection
         return config
-
-
-@contextmanager
-def _open() -> Iterator[None]:
-    yield
 
 
 def _sqlite_engine(url: str) -> Engine:

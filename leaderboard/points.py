@@ -31,9 +31,6 @@ WITNESS_OF: dict[str, Witness] = {
 }
 """Who vouches for each kind that can earn. Kinds that are not here are context and earn nothing."""
 
-GIVERS_SIDE = ("story.accepted", "story.cosigned")
-"""Kinds whose worth the giver's side decides."""
-
 WHY = {
     "full": N_("Counts in full."),
     "shared": N_("Shared equally among the people in the story."),

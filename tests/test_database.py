@@ -40,6 +40,17 @@ def test_a_database_says_what_it_is(db: Database) -> None:
     assert number.replace(".", "").isdigit()
 
 
+def line_up(db: Database, threads: Sequence[Thread]) -> None:
+    """Let these come one behind the other while somebody else writes, and wait for their end."""
+    with db.writing():
+        for place, thread in enumerate(threads, 1):
+            thread.start()
+            while len(db._gate._waiting) < place:
+                sleep(0.001)
+    for thread in threads:
+        thread.join()
+
+
 class Waiting:
     """Units of work that come while another one writes, and what became of each."""
 
@@ -48,13 +59,7 @@ class Waiting:
         self.commits = 0
         event.listen(db.engine, "commit", self._count)
         threads = [Thread(target=self._run, args=(db, place, work)) for place, work in enumerate(works)]
-        with db.writing():
-            for place, thread in enumerate(threads, 1):
-                thread.start()
-                while len(db._gate._waiting) < place:
-                    sleep(0.001)
-        for thread in threads:
-            thread.join()
+        line_up(db, threads)
         event.remove(db.engine, "commit", self._count)
         self.commits -= 1  # that of the unit they waited for
 
@@ -134,13 +139,7 @@ def test_a_unit_that_must_go_alone_is_not_taken_along(file: Database) -> None:
         return Thread(target=lambda: file.write(lambda _: order.append(name), together=True))
 
     threads = [together("first"), Thread(target=alone), together("last")]
-    with file.writing():
-        for place, thread in enumerate(threads, 1):
-            thread.start()
-            while len(file._gate._waiting) < place:
-                sleep(0.001)
-    for thread in threads:
-        thread.join()
+    line_up(file, threads)
     assert order == ["first", "alone", "last"]
 
 

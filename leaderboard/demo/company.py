@@ -69,12 +69,6 @@ PROMISES = (
     "Keep the blue one aside until Saturday",
 )
 
-ARTICLES = (
-    "Measuring a frame",
-    "What to do when the label is torn",
-    "Returns from abroad",
-    "Choosing the right charger",
-)
 
 OPENINGS = (
     "A full week, and a kind one. Read these before the first call.",

@@ -25,8 +25,7 @@ from leaderboard.ledger.facts import (
 )
 from leaderboard.points import WITNESS_OF, Fact, Fold, Outcome, Rules
 from leaderboard.statements import Statement
-from leaderboard.tables import COMPANY, EVERY, ClosedWeek, PointsEntry, Score, Tally
-from leaderboard.tables.base import WITNESSES
+from leaderboard.tables import COMPANY, EVERY, WITNESSES, ClosedWeek, PointsEntry, Score, Tally
 from leaderboard.weeks import Week, periods
 
 entry = PointsEntry.__table__  # type: ignore[attr-defined]

@@ -1,14 +1,12 @@
 """People and teams: how they are found, named and kept, who leads whom, and what ends their sessions and tokens."""
 
 from leaderboard.people.finding import (
-    TeamRow,
     choose_theme,
     directory,
     find,
     leads,
     leads_of,
     search,
-    team_rows,
     teams,
     teams_led_by,
     zone_of,
@@ -72,7 +70,6 @@ __all__ = [
     "Settings",
     "Shown",
     "TeamFields",
-    "TeamRow",
     "TokenHolder",
     "add_person",
     "add_team",
@@ -110,7 +107,6 @@ __all__ = [
     "signed_in",
     "slug_of",
     "team_named",
-    "team_rows",
     "teams",
     "teams_led_by",
     "token_create",

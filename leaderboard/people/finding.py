@@ -1,15 +1,11 @@
 """Finding people and teams, and who leads whom."""
 
 import unicodedata
-from collections.abc import Sequence
-from typing import Protocol
 
 from sqlalchemy import and_, func, or_, update
-from sqlalchemy import select as core_select
 from sqlmodel import Session, col, select
 
 from leaderboard.people.names import MAX_EMAIL, MAX_NAME
-from leaderboard.statements import Statement
 from leaderboard.tables import Person, Team, TeamLead
 from leaderboard.weeks import Week, Zones
 
@@ -58,7 +54,7 @@ def _is_unicode(text: str) -> bool:
     return not any("\ud800" <= sign <= "\udfff" for sign in text)
 
 
-def zones(team: "Team | TeamRow") -> Zones:
+def zones(team: Team) -> Zones:
     """The team's zone, and the one it changes to."""
     return Zones(
         team.timezone,
@@ -133,27 +129,6 @@ def directory(
         last_name = select(name).where(Person.id == last.id).scalar_subquery()
         query = query.where(or_(name > last_name, and_(name == last_name, col(Person.id) > after)))
     return list(session.exec(query.order_by(name, col(Person.id)).limit(limit)))
-
-
-class TeamRow(Protocol):
-    """A team as a board needs it, for reading only."""
-
-    id: int
-    name: str
-    slug: str
-    timezone: str
-    next_timezone: str | None
-    next_timezone_from: str | None
-    board: bool
-
-
-_team = Team.__table__  # type: ignore[attr-defined]
-TEAM_ROWS = Statement(core_select(_team).order_by(func.lower(_team.c.name)))
-
-
-def team_rows(session: Session) -> Sequence[TeamRow]:
-    """Every team, by name."""
-    return TEAM_ROWS.all(session, {})
 
 
 def teams(session: Session) -> list[Team]:

@@ -17,8 +17,6 @@ INVISIBLE = set(
 )
 """Letters that show nothing, and marks that turn the direction of what follows."""
 TURNING = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-JOINERS = set("\u200c\u200d")
-"""Needed inside Persian words and emoji, nothing by themselves."""
 
 
 def clean_name(text: str, field: str = "name") -> str:

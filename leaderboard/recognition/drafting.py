@@ -19,7 +19,6 @@ from leaderboard.weeks import Week
 CROSSED = "crossed-the-aisle"
 """Help outside one's own team, told or given by somebody of another one."""
 CROSSED_NAME = N_("Crossed the aisle")
-CROSSED_MEANING = N_("They helped somebody outside their own team.")
 CATEGORIES = (*(guideline.slug for guideline in GUIDELINES), CROSSED)
 CROSSING = ("story.accepted", "story.cosigned", "help.given")
 NO_WITNESS = ("own_act", "staff_customer", "promise_unconfirmed", "promise_late_made", "promise_late_kept")

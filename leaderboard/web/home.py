@@ -27,8 +27,8 @@ from sqlmodel import Session
 from leaderboard import __version__, ledger, nominations, people, standings, thanks
 from leaderboard.database import Kept, kept, pulse
 from leaderboard.guidelines import BY_SLUG
-from leaderboard.people import Shown, TeamRow
-from leaderboard.tables import COMPANY, EVERY, Person
+from leaderboard.people import Shown
+from leaderboard.tables import COMPANY, EVERY, Person, Team
 from leaderboard.web import access, db, now
 from leaderboard.web.export import csv_file
 from leaderboard.web.pages import page_language, theme
@@ -59,7 +59,7 @@ class Asked:
 
     period: str
     guideline: str
-    team: TeamRow | None
+    team: Team | None
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Today:
     day: date
     week: Week
     week_began_at: datetime
-    team: TeamRow
+    team: Team
 
     def period(self, kind: str) -> str:
         """The period that it is: "2026-W47", "2026-11", "2026-Q4" or "2026"."""
@@ -182,16 +182,16 @@ def asked_for(db_session: Session) -> Asked:
     )
 
 
-def teams_of(db_session: Session) -> Sequence[TeamRow]:
+def teams_of(db_session: Session) -> Sequence[Team]:
     """Every team, by name; for reading only, they are shared."""
-    return kept(db_session, "teams", lambda: people.team_rows(db_session))
+    return kept(db_session, "teams", lambda: people.teams(db_session))
 
 
 def today_of(db_session: Session, viewer: Person, moment: datetime) -> Today:
     """What the calendar of the viewer's team says."""
     team = next((team for team in teams_of(db_session) if team.id == viewer.team_id), None)
     if team is None:  # made a moment ago, after the pulse was asked
-        team = next(team for team in people.team_rows(db_session) if team.id == viewer.team_id)
+        team = next(team for team in people.teams(db_session) if team.id == viewer.team_id)
     zones = people.zones(team)
     week = zones.week_of(moment)
     day = moment.astimezone(ZoneInfo(zones.of(week))).date()
