@@ -1,4 +1,7 @@
-"""A company in which everything that there can be is there at least once: for tests that look at every page or every row."""
+"""One team's week in which everything that there can be is Ana's, for tests of what others may see of it.
+
+tests/web/world.py furnishes the whole product instead, with every sign-in, for the walks through all routes.
+"""
 
 import json
 import re
@@ -7,10 +10,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from flask import Flask
 from sqlmodel import Session, select
 
 from leaderboard import announcements, deliveries, jobs, ledger, nominations, people, promises, recognition
+from leaderboard import config as settings
+from leaderboard.app import create_app
 from leaderboard.database import Database
 from leaderboard.plugin import Delivery
 from leaderboard.points import FairPlay, Points, Rules
@@ -101,6 +107,16 @@ def fill(app: Flask, db: Database, company: Company, clock: Clock) -> Full:
         names["int:recognition_id"] = str(winner.id)
         names["int:number"] = str(session.exec(select(FollowUp.id)).one())
     return Full(names, taken, accepted, {"broken": broken.id})
+
+
+@pytest.fixture
+def app(db: Database, company: Company, clock: Clock) -> Flask:
+    return create_app(settings.read(SETTINGS), db, clock)
+
+
+@pytest.fixture
+def full(app: Flask, db: Database, company: Company, clock: Clock) -> Full:
+    return fill(app, db, company, clock)
 
 
 def deliver(app: Flask, db: Database, **fact: Any) -> int:

@@ -1,10 +1,8 @@
 """P24, behind the doors: what is not one's own answers like what is not there, at every address that names a row."""
 
 import re
-import tomllib
 from collections.abc import Callable
 from difflib import ndiff
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,21 +10,19 @@ from flask import Flask
 from sqlmodel import select
 from werkzeug.test import TestResponse
 
-from leaderboard import config, people
-from leaderboard.app import create_app
+from leaderboard import people
 from leaderboard.database import Database
 from leaderboard.tables import Channel, FollowUp, Nomination, Person, Promise, Team, Token
 from leaderboard.web.api import examples
 from tests import make
-from tests.full import SETTINGS, Full, fill
+from tests.full import Full, app, fill
 from tests.make import Company
 from tests.visitor import Visitor
+from tests.web.test_permissions import MATRIX
 
+__all__ = ["app"]
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
-MATRIX: dict[str, dict[str, str]] = tomllib.loads(
-    (Path(__file__).parent.parent / "permissions.toml").read_text("utf-8")
-)
 FOR_EVERYBODY = {
     "/api/v1/people/<person>": "the directory",
     "/people/<handle>": "the directory",
@@ -56,11 +52,6 @@ FORMS = {
     "decline": {"reason": "Not a story."},
     "channels": {"kind": "email", "name": "x", "target": "x@example.com"},
 }
-
-
-@pytest.fixture
-def app(db: Database, company: Company, clock: make.Clock) -> Flask:
-    return create_app(config.read(SETTINGS), db, clock)
 
 
 @pytest.fixture

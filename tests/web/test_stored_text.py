@@ -3,34 +3,29 @@
 import csv
 import io
 import re
-import tomllib
 from collections.abc import Callable, Iterator
 from itertools import cycle
-from pathlib import Path
 
 import pytest
 from flask import Flask
 from playwright.sync_api import Browser, Page
 from sqlmodel import select
 
-from leaderboard import announcements, config, recognition
-from leaderboard.app import create_app
+from leaderboard import announcements, recognition
 from leaderboard.database import Database
 from leaderboard.tables import ClosedWeek, Person
 from leaderboard.web.export import STARTS
 from tests import make
-from tests.full import SETTINGS, Full, fill
+from tests.full import Full, app, full
 from tests.make import Company
 from tests.poison import poison, unnamed
 from tests.visitor import Visitor
 from tests.web.test_browser import address
+from tests.web.test_permissions import MATRIX
 
-__all__ = ["address"]
+__all__ = ["address", "app", "full"]
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
-ROUTES: dict[str, dict[str, str]] = tomllib.loads(
-    (Path(__file__).parent.parent / "permissions.toml").read_text("utf-8")
-)
 SCRIPTS = (
     "<script>alert(1)</script>",
     "<img src=x onerror=alert(1)>",
@@ -51,19 +46,9 @@ PINGS = "<!channel> <!here> <@U024BE7LH> @everyone @here @channel @room <users/a
 FORMULAS = ("=cmd|' /C calc'!A0", "+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "＝1", "－2", " =1")
 
 
-@pytest.fixture
-def app(db: Database, company: Company, clock: make.Clock) -> Flask:
-    return create_app(config.read(SETTINGS), db, clock)
-
-
-@pytest.fixture
-def full(app: Flask, db: Database, company: Company, clock: make.Clock) -> Full:
-    return fill(app, db, company, clock)
-
-
 def shown(full: Full, *, csv_files: bool = False) -> Iterator[str]:
     """Every page that people open in a browser, or every file."""
-    for rows in ROUTES.values():
+    for rows in MATRIX.values():
         for rule, methods in rows.items():
             machine = rule.startswith(("/api/", "/hooks", "/static", "/healthz", "/metrics", "/sign-in"))
             if machine or "GET" not in methods.split() or "<token>" in rule:

@@ -4,44 +4,29 @@ import io
 import json
 import logging
 import re
-import tomllib
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from flask import Flask
 from sqlmodel import select
 
-from leaderboard import config, promises, serve
-from leaderboard.app import create_app
+from leaderboard import promises, serve
 from leaderboard.audit import audit
 from leaderboard.database import Database, Unavailable
 from leaderboard.tables import Nomination, Person, Promise
 from tests import make
-from tests.full import SETTINGS, Full, fill
+from tests.full import Full, app, full
 from tests.make import NOON, Company
 from tests.visitor import Visitor
+from tests.web.test_permissions import MATRIX
 
+__all__ = ["app", "full"]
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
-ROUTES: dict[str, dict[str, str]] = tomllib.loads(
-    (Path(__file__).parent.parent / "permissions.toml").read_text("utf-8")
-)
-
-
-@pytest.fixture
-def app(db: Database, company: Company, clock: make.Clock) -> Flask:
-    return create_app(config.read(SETTINGS), db, clock)
-
-
-@pytest.fixture
-def full(app: Flask, db: Database, company: Company, clock: make.Clock) -> Full:
-    return fill(app, db, company, clock)
 
 
 def pages(full: Full) -> Iterator[tuple[str, str]]:
     """(for whom, address) of everything that a browser fetches, but the product's own files."""
-    for who, rows in ROUTES.items():
+    for who, rows in MATRIX.items():
         for rule, methods in rows.items():
             machine = rule.startswith(("/static", "/hooks", "/api/")) or rule == "/metrics"
             if "GET" in methods.split() and not machine and "<token>" not in rule:
