@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from sqlmodel import Session, select
 
-from leaderboard import announcements, people, recognition
+from leaderboard import announcements, ledger, people, recognition
 from leaderboard.guidelines import BY_SLUG
 from leaderboard.plugin import Invalid
 from leaderboard.recognition import category_name
@@ -67,11 +67,13 @@ def week(week: str) -> ResponseReturnValue:
     """One week: of the company, or with ?team= of a team, as it was announced."""
     asked, viewer = _week(week), me()
     with db().reading() as session:
+        is_last = asked + 1 >= ledger.next_week(session, now())
         if "team" not in request.args:
             teams, places, provisional = recognition.page_of_company(session, asked, viewer, now())
             return render_template(
                 "week_company.html",
                 week=asked,
+                is_last=is_last,
                 teams=teams,
                 places=places,
                 provisional=provisional,
@@ -83,6 +85,7 @@ def week(week: str) -> ResponseReturnValue:
             "week.html",
             team=team,
             week=asked,
+            is_last=is_last,
             page=page,
             may_prepare=leads(session, viewer, team.id or 0),
             closes_at=recognition.closes_at(config(), team, asked),

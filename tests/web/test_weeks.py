@@ -342,3 +342,11 @@ def test_a_test_message_says_how_it_went(
 def test_a_week_of_another_year_still_has_its_neighbours(week: str, client_of: ClientOf) -> None:
     text = page(client_of("ana"), f"/weeks/{Week(2027, 1)}?team=care")
     assert "/weeks/2026-W53?team=care" in text
+
+
+def test_no_page_leads_into_weeks_that_nobody_has_begun(week: str, client_of: ClientOf) -> None:
+    ana = client_of("ana")
+    for more in ("", "?team=care"):
+        assert f"/weeks/{WEEK}{more}" in page(ana, f"/weeks/{WEEK - 1}{more}")
+        assert 'rel="next"' not in page(ana, f"/weeks/{WEEK}{more}")
+        assert 'rel="next"' not in page(ana, f"/weeks/{WEEK + 9}{more}")
