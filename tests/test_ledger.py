@@ -3,6 +3,7 @@
 import random
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import permutations
 from pathlib import Path
@@ -204,6 +205,11 @@ def promise(kind: str, hours: float, due: float | None = None, number: int = 1) 
     )
 
 
+def again(kind: str, hours: float, due: float) -> Event:
+    """Another word about the same promise, as a tool without a memory gives it when the time has changed."""
+    return replace(promise(kind, hours, due), key=f"promise/1/{kind}/{due}")
+
+
 @pytest.mark.parametrize(
     ("facts", "expected"),
     [
@@ -214,6 +220,8 @@ def promise(kind: str, hours: float, due: float | None = None, number: int = 1) 
         ([promise("made", 0, 5), promise("moved", 4, 8), promise("kept", 7)], 5),
         ([promise("made", 0, 5), promise("moved", 6, 8), promise("kept", 7)], 0),
         ([promise("made", 0, 5), promise("missed", 5)], 0),
+        ([promise("made", 0, 5), again("made", 4, 8), promise("kept", 7)], 5),
+        ([promise("made", 0, 5), again("made", 6, 8), promise("kept", 7)], 0),
     ],
 )
 def test_a_promise_earns_when_it_was_on_record_moved_in_time_and_kept(

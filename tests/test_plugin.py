@@ -29,6 +29,7 @@ from leaderboard.plugin import (
     parse_time,
     reading,
     refuse_stale,
+    secret_matches,
     text_of,
     walk,
 )
@@ -169,6 +170,24 @@ def test_a_missing_or_empty_secret_accepts_nothing() -> None:
     empty = hmac_of(Secret(""), b"body")
     assert not hmac_matches([None, Secret("")], b"body", empty)
     assert hmac_matches([None, Secret("hush")], b"body", hmac_of(Secret("hush"), b"body"))
+
+
+def test_a_shared_secret_matches_as_a_whole_only() -> None:
+    old, new = Secret("the-old-one"), Secret("the-new-one")
+    assert secret_matches([new, old], "the-old-one")
+    assert secret_matches([new, None], "the-new-one")
+    for wrong in (
+        "",
+        " ",
+        "the-new-one ",
+        "the-new-on",
+        "The-new-one",
+        "the-new-onethe-old-one",
+        "\ud800",
+        "é",
+    ):
+        assert not secret_matches([new, old], wrong)
+    assert not secret_matches([None, Secret("")], "")
 
 
 def test_a_time_stamp_may_be_five_minutes_off_either_way() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import permutations
 
@@ -275,9 +276,14 @@ HISTORY = (
 )
 
 
+@pytest.mark.parametrize("word", ["moved", "made"])  # a tool without a memory says `made` with each new time
 @pytest.mark.parametrize("order", range(6))
-def test_a_helpdesks_promise_is_the_same_in_any_order(db: Database, company: Company, order: int) -> None:
-    for event in list(permutations(HISTORY))[order]:
+def test_a_helpdesks_promise_is_the_same_in_any_order(
+    db: Database, company: Company, order: int, word: str
+) -> None:
+    made, moved, kept = HISTORY
+    told = (made, replace(moved, kind=f"promise.{word}"), kept)
+    for event in list(permutations(told))[order]:
         for _ in range(2):
             db.write(lambda session, event=event: take_in(session, "desk", [event], NOON + 2 * HOUR))
     with db.reading() as session:
@@ -292,6 +298,17 @@ def test_a_helpdesks_promise_is_the_same_in_any_order(db: Database, company: Com
     assert (row.maker_id, row.confirmed_as, row.ticket) == (company["ana"], "helpdesk", "4711")
     assert [(each.from_due_at, each.to_due_at) for each in moves] == [(NOON, NOON + HOUR)]
     assert points(db, company) == 5
+
+
+def test_a_helpdesks_promise_said_again_with_the_same_time_has_not_moved(
+    db: Database, company: Company
+) -> None:
+    told = [HISTORY[0], fact("promise.made", NOON - 2 * HOUR, NOON), fact("promise.moved", NOON - HOUR, NOON)]
+    db.write(lambda session: take_in(session, "desk", told, NOON - HOUR))
+    with db.reading() as session:
+        row = session.exec(select(Promise)).one()
+        assert promises.moves_of(session, row) == []
+    assert (row.made_at, row.due_at, row.state) == (NOON - 3 * HOUR, NOON, "open")
 
 
 def test_a_helpdesks_promise_taken_back_is_withdrawn_here(db: Database, company: Company) -> None:

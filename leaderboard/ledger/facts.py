@@ -203,8 +203,9 @@ def _promise_denied(row: Row, context: Context, rules: Rules, known: Any) -> str
     made_at, _, _, due_at = made
     if due_at - made_at < timedelta(minutes=rules.fair_play.promise_lead_minutes):
         return "promise_late_made"
-    for moved_at, _, kind, new_due_at in history:
-        if kind == "promise.moved" and made_at <= moved_at <= due_at:
+    # A tool without a memory says `made` with each new time: the first is the making, a later one a move
+    for moved_at, _, _, new_due_at in history:
+        if made_at <= moved_at <= due_at:
             due_at = new_due_at
     return "promise_late_kept" if row.occurred_at > due_at else None
 

@@ -14,7 +14,14 @@ from pydantic import BaseModel, ConfigDict
 from leaderboard.plugin.asking import Answer, fetch_json, walk
 from leaderboard.plugin.errors import Invalid, Refused, TryLater
 from leaderboard.plugin.reading import decode_json, id_of, list_of, object_of, parse_time, text_of
-from leaderboard.plugin.signing import Secret, hmac_matches, hmac_of, refuse_stale, short_hash
+from leaderboard.plugin.signing import (
+    Secret,
+    hmac_matches,
+    hmac_of,
+    refuse_stale,
+    secret_matches,
+    short_hash,
+)
 
 if TYPE_CHECKING:
     import httpx  # takes longer to load than all the rest of a config
@@ -42,6 +49,7 @@ __all__ = [
     "object_of",
     "parse_time",
     "refuse_stale",
+    "secret_matches",
     "short_hash",
     "text_of",
     "walk",

@@ -35,6 +35,17 @@ def hmac_matches(
     return matched
 
 
+def secret_matches(secrets: Iterable[Secret | None], claimed: str) -> bool:
+    """Whether `claimed` is one of these secrets itself, for tools that sign nothing; constant time, False where none is set."""
+    matched = False
+    for secret in secrets:
+        if secret is not None and secret.get_secret_value():
+            matched |= hmac.compare_digest(
+                secret.get_secret_value().encode(), claimed.encode("utf-8", "replace")
+            )
+    return matched
+
+
 def hmac_of(
     secret: Secret,
     signed: bytes,

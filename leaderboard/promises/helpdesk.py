@@ -59,7 +59,10 @@ def _retell(session: Session, row: Promise, facts: Sequence[StoredEvent], now: d
     due_at = made.due_at or next((fact.due_at for fact in facts if fact.due_at), None) or made.occurred_at
     moves = []
     for fact in facts:
-        if fact.kind == "promise.moved" and fact.due_at and fact.occurred_at <= due_at:
+        # A tool without a memory says `made` with each new time: the first is the making, a later one a move
+        if not (fact.kind in ("promise.made", "promise.moved") and fact.due_at and fact is not made):
+            continue
+        if fact.occurred_at <= due_at and fact.due_at != due_at:
             moves.append((fact.occurred_at, due_at, fact.due_at))
             due_at = fact.due_at
     row.due_at = due_at

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.plugins.pulls import MAKERS, Pulled
+from tests.plugins.pulled import Pulled
+from tests.plugins.pulls import MAKERS
 
 
 @pytest.fixture(params=sorted(MAKERS))

@@ -1,41 +1,17 @@
 """Each plugin that pulls, with a tool to pull from."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import httpx
 
-from leaderboard.plugin import Event, Plugin
+from leaderboard.plugin import Plugin
 from plugins.demo import DemoDesk
 from plugins.help_scout import HelpScout
 from plugins.zendesk import Zendesk
+from tests.plugins.pulled import Pulled
 from tests.plugins.tools import Asked, DemoTool, HelpScoutTool, Said, Tool, ZendeskTool, iso
-
-
-@dataclass
-class Pulled:
-    """A tool that runs, our plugin for it, the path of its list, and how to add a fact to it."""
-
-    tool: Any
-    make: Callable[..., Plugin]
-    list_path: str
-    add: Callable[[int, datetime], None]
-    key: str
-
-    def events(
-        self, http: httpx.Client, since: str | None = None, **settings: Any
-    ) -> tuple[list[Event], str]:
-        """Pull as the clock does: page by page until the last; the events and the cursor that is kept."""
-        found: list[Event] = []
-        cursor = since or ""
-        for page in self.make(**settings).pull(http, since):
-            found += page.events
-            cursor = page.cursor
-            if page.last:
-                break
-        return found, cursor
 
 
 def zendesk(tool: ZendeskTool) -> Pulled:
@@ -58,6 +34,9 @@ def zendesk(tool: ZendeskTool) -> Pulled:
         "/api/v2/satisfaction_ratings.json",
         lambda number, at: tool.rate(number, "good", at, "Thank you"),
         "rating/{}/thanks",
+        tool.ratings,
+        "ticket_id",
+        {"score": "ecstatic"},
     )
 
 
@@ -75,6 +54,9 @@ def help_scout(tool: HelpScoutTool) -> Pulled:
         "/v2/reports/happiness/ratings",
         lambda number, at: tool.rate(number, 1, at, "Thank you"),
         "rating/{}/thanks",
+        tool.ratings,
+        "threadid",
+        {"ratingId": 9},
     )
 
 
@@ -85,7 +67,7 @@ def demo(tool: DemoTool) -> Pulled:
     def add(number: int, at: datetime) -> None:
         tool.facts.append({"id": number, "what": "thanks", "agent": "7", "words": "Thank you", "at": iso(at)})
 
-    return Pulled(tool, make, "/facts", add, "rating/{}/thanks")
+    return Pulled(tool, make, "/facts", add, "rating/{}/thanks", tool.facts, "id", {"what": "danced"})
 
 
 MAKERS: dict[str, tuple[type[Tool], Callable[[Any], Pulled]]] = {

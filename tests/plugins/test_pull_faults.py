@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from leaderboard.plugin import Invalid, Page, TryLater
-from tests.plugins.pulls import Pulled, demo, help_scout, pull_with, zendesk
+from tests.plugins.pulled import Pulled
+from tests.plugins.pulls import demo, help_scout, pull_with, zendesk
 from tests.plugins.tools import NOW, Asked, DemoTool, HelpScoutTool, Said, ZendeskTool
 
 PAGE = b"<!doctype html><title>Sign in</title>"
@@ -39,6 +40,7 @@ FAULTS: dict[str, tuple[Said, type[Exception], str]] = {
     "R18 promises more than it sends": (Said(raw=b'{"facts": []', length=500), TryLater, "broke off"),
     "R19 a truncated page": (Said(raw=b'{"satisfaction_ratings": [{"id": 1'), Invalid, "not JSON"),
     "J a list": (Said([]), Invalid, "not an object"),
+    "J an object": (Said({}), Invalid, "not a list"),
     "J null inside": (
         Said({"facts": None, "satisfaction_ratings": None, "results": None}),
         Invalid,
@@ -54,6 +56,8 @@ def test_a_fault_of_the_tool_ends_the_pull_and_says_why(
     pulled: Pulled, http: httpx.Client, fault: str
 ) -> None:
     said, error, words = FAULTS[fault]
+    if pulled.bare and fault == "J a list":
+        said, words = Said([[]]), "not an object"  # an empty list is an answer there; a list in it is none
     with pytest.raises(error, match=words):
         pull_with(pulled, http, said)
 

@@ -14,7 +14,8 @@ from plugins.demo import DemoDesk
 from plugins.help_scout import HelpScout
 from plugins.zendesk import Zendesk
 from tests.plugins import OF_TOOL
-from tests.plugins.pulls import MAKERS, Pulled, demo, help_scout, zendesk
+from tests.plugins.pulled import Pulled
+from tests.plugins.pulls import demo, help_scout, zendesk
 from tests.plugins.tools import NOW, DemoTool, HelpScoutTool, Said, ZendeskTool
 
 
@@ -95,11 +96,7 @@ def test_a_pull_that_breaks_off_anywhere_goes_on_without_a_gap(pulled: Pulled, h
 def test_an_item_that_cannot_be_read_holds_up_nobody_and_is_told(pulled: Pulled, http: httpx.Client) -> None:
     pulled.add(1, NOW - timedelta(hours=2))
     pulled.add(2, NOW - timedelta(hours=1))
-    items = pulled.tool.facts if isinstance(pulled.tool, DemoTool) else pulled.tool.ratings
-    field = {"zendesk": "ticket_id", "help_scout": "threadid", "demo": "id"}
-    items[0][field[next(name for name, (kind, _) in MAKERS.items() if isinstance(pulled.tool, kind))]] = {
-        "a": []
-    }
+    pulled.items[0][pulled.needs] = {"a": []}
     with pytest.raises(Invalid, match="could not be read"):
         pulled.events(http)  # also to who stops at the page that calls itself the last
     found: list[Event] = []
@@ -111,10 +108,7 @@ def test_an_item_that_cannot_be_read_holds_up_nobody_and_is_told(pulled: Pulled,
 
 def test_unknown_fields_and_values_are_not_in_the_way(pulled: Pulled, http: httpx.Client) -> None:
     pulled.add(1, NOW - timedelta(hours=2))
-    items = pulled.tool.facts if isinstance(pulled.tool, DemoTool) else pulled.tool.ratings
-    items.append(
-        {**items[0], "new_field": {"deep": [1]}, "what": "danced", "score": "ecstatic", "ratingId": 9}
-    )
+    pulled.items.append({**pulled.items[0], "new_field": {"deep": [1]}, **pulled.odd})
     events, _ = pulled.events(http)
     assert numbers(events) == ["1"]
 

@@ -1,0 +1,69 @@
+"""An unhappy rating, Ana's answer and a happy rating, as each tool sends them."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from tests.plugins.tools import iso
+
+ANA = "77"
+"""Ana's account in every tool."""
+
+Sent = list[tuple[Any, dict[str, str]]]
+"""Bodies, and the headers besides the signature."""
+
+
+def moments(at: datetime) -> tuple[datetime, datetime, datetime]:
+    return at, at + timedelta(minutes=10), at + timedelta(minutes=20)
+
+
+def demo(at: datetime) -> Sent:
+    base = {"agent": ANA, "ticket": "9", "customer": "ito"}
+    told = zip(("bad", "reply", "thanks"), (5, 6, 5), moments(at), strict=True)
+    return [
+        ({**base, "what": what, "id": number, "words": "Words", "at": iso(moment)}, {})
+        for what, number, moment in told
+    ]
+
+
+def standard(at: datetime) -> Sent:
+    data = {"agent": ANA, "ticket": "9", "customer": "ito"}
+    told = zip(("rating.bad", "ticket.replied", "thanks.received"), moments(at), strict=True)
+    return [
+        ({"type": kind, "timestamp": iso(moment), "data": {**data, "key": kind}}, {}) for kind, moment in told
+    ]
+
+
+def zendesk(at: datetime) -> Sent:
+    bad, replied, good = moments(at)
+    rating = {"extra_mile": "rating", "ticket": "9", "agent": ANA, "customer": "5", "comment": "Words"}
+    detail = {"id": "9", "assignee_id": ANA, "requester_id": "5"}
+    comment = {"id": "1", "is_public": True, "author": {"id": ANA, "is_staff": True}}
+    reply = {"type": "zen:event-type:ticket.comment_added", "time": iso(replied), "detail": detail}
+    return [
+        ({**rating, "rating": "bad", "at": iso(bad)}, {}),
+        ({**reply, "event": {"comment": comment}}, {}),
+        ({**rating, "rating": "good", "at": iso(good)}, {}),
+    ]
+
+
+def help_scout(at: datetime) -> Sent:
+    bad, replied, good = moments(at)
+    rated = {"conversationId": 9, "customer": {"id": 5}, "user": {"id": int(ANA)}, "comments": "Words"}
+    author = {"id": int(ANA), "type": "user"}
+    thread = {"id": 2, "type": "reply", "author": author, "createdAt": iso(replied)}
+    name = "X-HelpScout-Event"
+    ratings = {name: "satisfaction.ratings"}
+    return [
+        ({**rated, "threadId": 1, "rating": "not_good", "createdAt": iso(bad)}, ratings),
+        ({"id": 9, "threads": [thread]}, {name: "convo.agent.reply.created"}),
+        ({**rated, "threadId": 2, "rating": "great", "createdAt": iso(good)}, ratings),
+    ]
+
+
+MENDING: dict[str, Callable[[datetime], Sent]] = {
+    "demo": demo,
+    "standard": standard,
+    "zendesk": zendesk,
+    "help_scout": help_scout,
+}
