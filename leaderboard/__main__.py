@@ -18,6 +18,7 @@ from leaderboard.commands import (
     prepare,
     progress,
     warn,
+    welcome,
     with_config,
 )
 from leaderboard.config import Config, load, place
@@ -59,6 +60,7 @@ def run(config_file: Path | None, no_jobs: bool) -> None:
     config = load(config_file)
     database = open_database(config)
     warn(database)
+    welcome(database, config)
     database.dispose()
     serve(config, config_file, jobs=not no_jobs)
 

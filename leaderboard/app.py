@@ -15,6 +15,7 @@ from leaderboard.web import (
     api,
     bodies,
     errors,
+    first_run,
     home,
     hooks,
     lead,
@@ -84,6 +85,7 @@ def register(app: Flask, *, demo: bool) -> None:
     app.register_blueprint(admin.blueprint)
     app.register_blueprint(rules.blueprint)
     app.register_blueprint(admin_people.blueprint)
+    app.register_blueprint(first_run.blueprint)
     app.register_blueprint(hooks.pages)
     app.register_blueprint(operations.blueprint)
     app.register_blueprint(api.api)

@@ -99,6 +99,22 @@ def warn(database: Any) -> None:
         )
 
 
+def welcome(database: Any, config: Config) -> None:
+    """While nobody is here: say where the first admin comes in. The address is a key, so only the console is told."""
+    from leaderboard import people, weeks
+    from leaderboard.check import unfit
+    from leaderboard.web import first_run
+
+    with database.reading() as session:
+        if unfit(config) or not people.nobody_here(session):
+            return
+    click.echo(
+        "Nobody is here yet. Whoever opens this address within a day becomes the first admin:\n"
+        f"  {first_run.address(config, weeks.now())}",
+        err=True,
+    )
+
+
 def prepare(database: Any, config: Config) -> None:
     """Bring the tables up to date, and record the config's numbers as version 1 of the rules where there is none.
 

@@ -1,5 +1,6 @@
 """People and teams: how they are found, named and kept, who leads whom, and what ends their sessions and tokens."""
 
+from leaderboard.people.beginning import add_first, nobody_here
 from leaderboard.people.finding import (
     choose_theme,
     directory,
@@ -71,6 +72,7 @@ __all__ = [
     "Shown",
     "TeamFields",
     "TokenHolder",
+    "add_first",
     "add_person",
     "add_team",
     "by_id",
@@ -90,6 +92,7 @@ __all__ = [
     "leads",
     "leads_of",
     "named",
+    "nobody_here",
     "normal_email",
     "open_to",
     "person_of_claims",

@@ -41,6 +41,7 @@ BESIDES = (
 
 
 NO_PAGES = {
+    "first_run.begin": "no page as soon as somebody is here; tests/web/test_newcomer.py looks at it before",
     "home.board": "a part of the home page, which has it",
     "stories.find": "a part of the form",
     "stories.edit": "of an accepted story: it is among BESIDES of one that waits",

@@ -21,7 +21,7 @@ from leaderboard import people
 from leaderboard.config import Config
 from leaderboard.plugin import Invalid
 from leaderboard.tables import Person
-from leaderboard.web import access, config, errors, now
+from leaderboard.web import access, config, db, errors, now
 from leaderboard.web.sign_in import parts, sessions, single_sign_on
 from leaderboard.web.sign_in.rows import Rows
 
@@ -257,9 +257,12 @@ def _for_letters() -> dict[str, Any]:
 
 def _for_sign_in() -> dict[str, Any]:
     settings = config()
+    with db().reading() as work:
+        empty = people.nobody_here(work)
     return {
         "ways": settings.sign_in,
         "letters": bool(settings.mail.server),
+        "empty": empty,
     }
 
 
