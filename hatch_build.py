@@ -123,8 +123,13 @@ def compile_translations(root: Path) -> None:
     for po in sorted((root / TRANSLATIONS).glob("*/LC_MESSAGES/*.po")):
         mo = po.with_suffix(".mo")
         if not mo.is_file() or mo.stat().st_mtime < po.stat().st_mtime:
-            with po.open("rb") as source, mo.open("wb") as target:
-                write_mo(target, read_po(source))
+            with po.open("rb") as source:
+                catalog = read_po(source)
+            for one in list(catalog):
+                if one.pluralizable and "" in one.string:  # a plural not done would be shown as nothing
+                    del catalog[one.id]
+            with mo.open("wb") as target:
+                write_mo(target, catalog)
 
 
 if __name__ == "__main__":
