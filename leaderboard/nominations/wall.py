@@ -43,6 +43,8 @@ class Card:
     co_signed: bool
     may_co_sign: bool
     status: str
+    place: str = ""
+    """The cursor from which a wall goes on after this story."""
 
 
 @dataclass(frozen=True)
@@ -103,8 +105,8 @@ def wall(
         later = or_(told < at, and_(told == at, id_ < last))
         query = query.where(or_(loved < signs, and_(loved == signs, later)) if order == "loved" else later)
     rows = list(session.exec(query.limit(limit + 1)))
-    more = _cursor(rows[limit - 1]) if len(rows) > limit else None
-    return Wall(cards(session, rows[:limit], viewer), more)
+    stories = cards(session, rows[:limit], viewer)
+    return Wall(stories, stories[-1].place if len(rows) > limit else None)
 
 
 def mine(session: Session, viewer: Person, limit: int = 50) -> list[Card]:
@@ -165,6 +167,7 @@ def cards(session: Session, nominations: Sequence[Nomination], viewer: Person) -
                 co_signed=nomination.id in signed,
                 may_co_sign=nomination.state == "accepted" and not own,
                 status=nomination.state,
+                place=_cursor(nomination),
             )
         )
     return found

@@ -10,7 +10,8 @@ from typing import Any
 from babel import Locale
 from flask import Blueprint, Flask, Response, current_app, g, make_response, redirect, request
 from flask.typing import ResponseReturnValue
-from flask_babel import Babel, format_date, format_datetime, get_locale
+from flask_babel import Babel, format_date, format_datetime, get_locale, to_user_timezone
+from flask_compress import Compress
 
 from leaderboard import people
 from leaderboard.guidelines import BY_SLUG, N_
@@ -47,6 +48,11 @@ def install(app: Flask) -> None:
     """Give every template the filters and names that components.html uses, and every answer its headers."""
     app.register_blueprint(blueprint)
     Babel(app, locale_selector=language, timezone_selector=zone)
+    app.config.update(
+        COMPRESS_REGISTER=False,  # guard calls it for what somebody reads, not for every delivery
+        COMPRESS_STREAMS=False,  # it would not close the file that a stream reads
+    )
+    app.extensions["compress"] = Compress(app)
     app.jinja_env.filters.update(
         initials=initials,
         tint=tint,
@@ -55,6 +61,7 @@ def install(app: Flask) -> None:
         long_moment=long_moment,
         long_day=long_day,
         short_day=short_day,
+        month=month,
     )
     app.jinja_env.globals.update(
         asset=asset,
@@ -135,10 +142,15 @@ def guard(response: Response) -> Response:
     if request.endpoint == "security.logout":
         headers["Clear-Site-Data"] = '"cache"'  # pages that the browser kept to ask about are nobody else's
     if request.endpoint == "static":
+        response.direct_passthrough = False
+        response.make_sequence()
         if "v" in request.args:  # the address changes with the contents
             headers["Cache-Control"] = "public, max-age=31536000, immutable"
     elif "Cache-Control" not in headers:
         headers["Cache-Control"] = "private, no-store"
+    if request.method == "GET" and response.status_code != 206:  # a part of a file is sent as it is
+        compressed: Response = current_app.extensions["compress"].after_request(response)
+        return compressed
     return response
 
 
@@ -202,6 +214,11 @@ def long_day(day: date) -> str:
 def short_day(day: date) -> str:
     """As "20 Nov"."""
     return str(format_date(day, _pattern("MMMd")))
+
+
+def month(moment: datetime) -> str:
+    """As "November 2026", in the viewer's zone."""
+    return str(format_date(to_user_timezone(moment), _pattern("yMMMM")))
 
 
 def _pattern(skeleton: str) -> str:

@@ -1,7 +1,10 @@
-"""/people and /people/<handle>: who is here, their stories and thanks, and where their points come from."""
+"""/people and /people/<handle>: who is here, what was said about them, and where their points come from."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from heapq import merge
+from itertools import groupby, islice
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,22 +15,32 @@ from sqlmodel import Session
 
 from leaderboard import nominations, people, standings, thanks
 from leaderboard.config import OWN_SOURCE
+from leaderboard.nominations import Card
 from leaderboard.points import WHY
 from leaderboard.tables import Person, Team
+from leaderboard.thanks import Said
 from leaderboard.web import access, config, db, now, row_number
 from leaderboard.web.charts import column_chart
 from leaderboard.web.export import MOST_ROWS, csv_file
-from leaderboard.web.pages import KIND_NAMES, iso
+from leaderboard.web.pages import KIND_NAMES, iso, month
 from leaderboard.weeks import Week, periods
 
 blueprint = Blueprint("people", __name__)
 
 PAGE = 60
 EVERYBODY = 1_000_000
-STORIES = 5
-THANKS = 5
+MOMENTS = 12
 ENTRIES = 25
 WEEKS = 12
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Something that was said about a person: a colleague's story or a customer's thanks."""
+
+    at: datetime
+    story: Card | None = None
+    thanks: Said | None = None
 
 
 @dataclass(frozen=True)
@@ -82,29 +95,52 @@ def directory_csv() -> ResponseReturnValue:
 
 @blueprint.get("/people/<handle>")
 def person(handle: str) -> ResponseReturnValue:
-    """A person's stories, thanks and points, as far as they let this viewer see them."""
-    viewer, moment = access.me(), now()
+    """A person's page: what colleagues and customers said about them, the newest first."""
+    viewer, now_ = access.me(), now()
     with db().reading() as session:
         found = people.find(session, handle)
         if found is None:
             abort(404)
         if found.handle != handle:
             return redirect(url_for(".person", handle=found.handle), 301)
-        wall = nominations.wall(session, viewer, moment, person_id=found.id, limit=STORIES)
-        said = thanks.said(session, viewer, person_id=found.id, limit=THANKS)
+        said, place = diary(session, viewer, found, now_, request.args.get("after", ""))
         sees_points = people.sees_points(session, viewer, found)
-        points = points_of(session, viewer, found, moment) if sees_points else {}
+        points = weeks_of(session, found, now_) if sees_points else {}
         team = session.get_one(Team, found.team_id)
     return render_template(
         "person.html",
         person=found,
         team=team,
         is_me=found.id == viewer.id,
-        stories=wall.stories,
-        more_stories=wall.next is not None,
-        thanks=said,
+        diary=[(name, list(moments)) for name, moments in groupby(said, lambda moment: month(moment.at))],
+        is_first="after" not in request.args,
+        next_url=url_for(".person", handle=handle, after=place) if place else None,
         sees_points=sees_points,
         **points,
+    )
+
+
+@blueprint.get("/people/<handle>/points")
+def points(handle: str) -> ResponseReturnValue:
+    """Explain my points: every line of a person's ledger with its evidence, rule, week and limits."""
+    viewer, now_ = access.me(), now()
+    with db().reading() as session:
+        found = people.find(session, handle)
+        if found is None or not people.sees_points(session, viewer, found):
+            abort(404)
+        if found.handle != handle:
+            return redirect(url_for(".points", handle=found.handle), 301)
+        entries = explained(session, viewer, found, number("before"), ENTRIES + 1)
+        figures = weeks_of(session, found, now_)
+    more = len(entries) > ENTRIES
+    return render_template(
+        "points.html",
+        person=found,
+        is_me=found.id == viewer.id,
+        entries=entries[:ENTRIES],
+        next_url=url_for(".points", handle=handle, before=entries[ENTRIES - 1].id) if more else None,
+        csv_url=url_for(".points_csv", handle=handle),
+        **figures,
     )
 
 
@@ -153,8 +189,35 @@ def thanks_csv() -> ResponseReturnValue:
     return csv_file("thanks", header, rows)
 
 
-def points_of(session: Session, viewer: Person, person: Person, moment: datetime) -> dict[str, Any]:
-    """What the page says about points: figures, the last weeks as a chart and a table, and the entries."""
+def diary(
+    session: Session, viewer: Person, person: Person, moment: datetime, after: str
+) -> tuple[list[Moment], str | None]:
+    """What was said about this person as far as this viewer may read it, and the cursor from which it goes on.
+
+    Raises Invalid for a cursor that is none of ours.
+    """
+    last_story, _tilde, last_thanks = after.partition("~")
+    wall = nominations.wall(
+        session, viewer, moment, person_id=person.id, after=last_story or None, limit=MOMENTS + 1
+    )
+    said = thanks.said(
+        session, viewer, person_id=person.id, before=row_number(last_thanks), limit=MOMENTS + 1
+    )
+    stories: Iterator[Moment] = (Moment(story.told_at, story=story) for story in wall.stories)
+    quotes: Iterator[Moment] = (Moment(one.said_at, thanks=one) for one in said)
+    newest_first = merge(stories, quotes, key=lambda one: one.at, reverse=True)
+    shown = list(islice(newest_first, MOMENTS))
+    for one in shown:
+        if one.story:
+            last_story = one.story.place
+        elif one.thanks:
+            last_thanks = str(one.thanks.id)
+    more = len(wall.stories) + len(said) > len(shown)
+    return shown, f"{last_story}~{last_thanks}" if more else None
+
+
+def weeks_of(session: Session, person: Person, moment: datetime) -> dict[str, Any]:
+    """A person's points in sum: this week, month and year, and the last weeks as a chart and a table."""
     zones = people.zones(session.get_one(Team, person.team_id))
     week = zones.week_of(moment)
     day = moment.astimezone(ZoneInfo(zones.of(week))).date()
@@ -162,20 +225,13 @@ def points_of(session: Session, viewer: Person, person: Person, moment: datetime
     person_id = person.id or 0
     history = standings.history(session, person_id, [str(one) for one in last_weeks])
     weekly = [(one, history[str(one)].get("", 0)) for one in last_weeks]
-    this_week, month, _quarter, year = (
+    this_week, this_month, _quarter, year = (
         standings.total(session, person_id, period) for period in periods(week, day)
     )
-    entries = explained(session, viewer, person, number("before"), ENTRIES + 1)
-    more = len(entries) > ENTRIES
     return {
-        "figures": {"week": this_week, "month": month, "year": year},
+        "figures": {"week": this_week, "month": this_month, "year": year},
         "weekly": weekly,
         "chart": column_chart([(f"{one.number}", points) for one, points in weekly], 400, 200),
-        "entries": entries[:ENTRIES],
-        "next_url": url_for(".person", handle=person.handle, before=entries[ENTRIES - 1].id, _anchor="points")
-        if more
-        else None,
-        "csv_url": url_for(".points_csv", handle=person.handle),
     }
 
 

@@ -4,7 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from html import unescape
 
 import pytest
@@ -23,16 +23,20 @@ Client = Callable[[str], Visitor]
 
 
 def tell(
-    db: Database, company: Company, giver: str, about: str, story: str = "", guideline: str = "team-player"
+    db: Database,
+    company: Company,
+    giver: str,
+    about: str,
+    story: str = "",
+    guideline: str = "team-player",
+    at: datetime = NOON,
 ) -> str:
     """An accepted story's public id."""
     with db.writing() as session:
         for team in (session.get_one(Team, id_) for id_ in company.teams.values()):
             team.accepts = "at_once"
         person = session.get_one(Person, company[giver])
-        return nominations.nominate(
-            session, person, Telling((about,), guideline, story or a_story()), NOON
-        ).uid
+        return nominations.nominate(session, person, Telling((about,), guideline, story or a_story()), at).uid
 
 
 def change(db: Database, company: Company, handle: str, **values: object) -> None:

@@ -65,7 +65,7 @@ def test_from_a_customers_thanks_at_the_helpdesk_to_the_open_page(opened: Opened
     first = page.locator(".standing").first
     expect(first).to_contain_text("Ana", timeout=PATIENCE)
     expect(first).to_contain_text("8")
-    first.get_by_role("link", name="Ana").click()
+    first.get_by_role("link", name="8 points").click()
     expect(page.locator("#points")).to_contain_text("A customer's thanks")
     expect(page.get_by_text("She found our luggage!")).to_be_visible()
 

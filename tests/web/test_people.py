@@ -73,21 +73,52 @@ def test_the_directory_as_a_file(client_of: Client) -> None:
 # --- a person's page ----------------------------------------------------------------------------------------
 
 
-def test_a_page_holds_stories_thanks_and_every_point(
+def test_a_page_tells_what_was_said_and_every_point_is_explained_one_click_away(
     client_of: Client, db: Database, company: Company
 ) -> None:
     uid = tell(db, company, "ana", "ben")
     take_in(db, thanks(1, agent="ben@example.com"))
-    page = client_of("ben").get("/people/ben").text
+    ben = client_of("ben")
+    page = ben.get("/people/ben").text
     assert f'href="/stories/{uid}"' in page
-    assert page.count("She found our luggage!") == 2  # the thanks, and the evidence of the entry
-    words = text(page)
+    assert page.count("She found our luggage!") == 1
+    assert "What people said about you" in page
+    assert "This week 18 points" in text(page)
+    assert 'href="/people/ben/points"' in page
+    statement = ben.get("/people/ben/points").text
+    assert "She found our luggage!" in statement
+    words = text(statement)
     assert "This week 18 points" in words
     assert "A colleague's story" in words
     assert "from Ana" in words
     assert "A customer's thanks" in words
     assert "Counts in full." in words
-    assert 'href="/weeks/2026-W47"' in page
+    assert 'href="/weeks/2026-W47"' in statement
+
+
+def test_the_diary_is_told_newest_first_by_month_and_leaves_nothing_out(
+    client_of: Client, db: Database, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("leaderboard.web.people.MOMENTS", 2)
+    for number, days in enumerate((40, 20, 3)):
+        at = NOON - timedelta(days=days)
+        take_in(db, thanks(number, agent="ben@example.com", text=f"Thanks {number}", occurred_at=at))
+    tell(db, company, "ana", "ben", at=NOON - timedelta(days=30))
+    tell(db, company, "chris", "ben", at=NOON - timedelta(days=1))
+    ben, path, seen, months = client_of("ben"), "/people/ben", [], []
+    while path:
+        page = ben.get(path).text
+        seen += re.findall(r'<article class="story"|Thanks \d', page)
+        months += re.findall(r'class="diary-name">([^<]+)<', page)
+        match = re.search(r'href="([^"]+)" rel="next"', page)
+        path = unescape(match[1]) if match else ""
+    assert seen == ['<article class="story"', "Thanks 2", "Thanks 1", '<article class="story"', "Thanks 0"]
+    assert months == ["November 2026", "October 2026", "October 2026"]
+
+
+@pytest.mark.parametrize("after", ["~", "~-1", "x~y", "1.2~", "%00", "~999999999999999999999", "٣~٣"])
+def test_no_place_in_a_diary_breaks_it(client_of: Client, after: str) -> None:
+    assert client_of("ana").get(f"/people/ben?after={after}").status_code in (200, 400)
 
 
 def test_the_chart_is_there_as_a_table_with_the_same_numbers(
@@ -107,14 +138,14 @@ def test_what_was_taken_back_stands_as_an_entry_of_its_own(
 ) -> None:
     take_in(db, thanks(1, agent="ben@example.com"))
     take_in(db, withdraw("rating/1/thanks"), now=NOON + timedelta(hours=1))
-    words = text(client_of("ben").get("/people/ben").text)
+    words = text(client_of("ben").get("/people/ben/points").text)
     assert "Taken back: A customer's thanks" in words
     assert "This week 0 points" in words
 
 
 def test_a_limit_says_what_it_would_have_been(client_of: Client, db: Database, company: Company) -> None:
     give(db, ben=8)
-    words = text(client_of("ben").get("/people/ben").text)
+    words = text(client_of("ben").get("/people/ben/points").text)
     assert "Cap reached: the week's points from this kind of witness." in words
     assert "In full it would have been 8 points." in words
 
@@ -141,8 +172,11 @@ def test_points_are_seen_as_far_as_the_person_allows(
     change(db, company, "ben", visibility=visibility, alias="Quiet Owl")
     client = client_of(viewer)
     page = client.get("/people/ben").text
-    assert ("A customer's thanks" in unescape(page)) is sees
     assert ('class="chart"' in page) is sees
+    assert ('href="/people/ben/points"' in page) is sees
+    statement = client.get("/people/ben/points")
+    assert statement.status_code == (200 if sees else 404)
+    assert ("A customer's thanks" in unescape(statement.text)) is sees
     assert client.get("/people/ben/points.csv").status_code == (200 if sees else 404)
 
 
@@ -160,7 +194,7 @@ def test_colleagues_see_the_entry_but_not_the_customer(
         ),
     )
     for who, trusted in (("ben", True), ("lea", True), ("ada", True), ("ana", False), ("max", False)):
-        page = client_of(who).get("/people/ben").text
+        page = client_of(who).get("/people/ben/points").text
         entries = page[page.index('id="points"') :]
         assert ("ito@example.net" in entries) is trusted, who
         assert ("Just for Ben" in entries) is trusted, who
@@ -174,7 +208,7 @@ def test_the_entries_go_on_where_the_page_ended(
 ) -> None:
     monkeypatch.setattr("leaderboard.web.people.ENTRIES", 2)
     give(db, ben=5)
-    ben, path, seen = client_of("ben"), "/people/ben", []
+    ben, path, seen = client_of("ben"), "/people/ben/points", []
     while path:
         page = ben.get(path).text
         seen += re.findall(r'id="entry-(\d+)"', page)
