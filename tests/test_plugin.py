@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -20,15 +20,20 @@ from leaderboard.plugin import (
     Plugin,
     Refused,
     Secret,
+    beginning,
     decode_json,
     hmac_matches,
     hmac_of,
     id_of,
+    iso,
     list_of,
     object_of,
     parse_time,
+    plain_text,
+    read_each,
     reading,
     refuse_stale,
+    refuse_unread,
     secret_matches,
     text_of,
     walk,
@@ -147,6 +152,50 @@ def test_the_forms_that_helpdesks_write_are_read(text: str, moment: datetime) ->
 def test_what_is_no_time_is_refused(value: Any) -> None:
     with pytest.raises(Invalid):
         parse_time(value)
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<div>Thank you!<br>It <b>works</b>&nbsp;now.</div>", "Thank you!\nIt works now."),
+        ("<style>p{}</style><p>Hello</p><blockquote>On Monday <b>you</b> wrote</blockquote>", "Hello"),
+        ("I &lt;3 you &amp; all", "I <3 you & all"),
+        ("a < b\n\n\nc", "a < b\nc"),
+        ("<p>", ""),
+        ("", ""),
+        ("<![CDATA[x]]><!-- a --><?php", "<?php"),
+        ("&#0;&#xD800;", "\ufffd\ufffd"),
+    ],
+)
+def test_a_mail_in_html_is_read_as_its_words(html: str, text: str) -> None:
+    assert plain_text(html) == text
+
+
+def test_a_long_mail_in_html_is_read_at_once() -> None:
+    for nasty in ("<" * 90_000, "<style>" * 9_000, "</p>" * 20_000, "&" * 90_000):
+        plain_text(nasty)  # a pattern that goes back would not end
+    assert len(plain_text("word " * 9_000)) == 2_000
+
+
+@pytest.mark.parametrize("value", [None, 5, ["a"], "a\0b", "\ud800"])
+def test_what_is_no_mail_is_refused(value: Any) -> None:
+    with pytest.raises(Invalid):
+        plain_text(value)
+
+
+def test_an_item_that_cannot_be_read_is_left_out_and_told_of() -> None:
+    unread: list[str] = []
+    assert read_each([1, "a", 2], lambda item: [parse_time(item)], unread) == [parse_time(1), parse_time(2)]
+    with pytest.raises(Invalid, match="1 items could not be read"):
+        refuse_unread(unread)
+    refuse_unread([])
+
+
+def test_a_first_pull_begins_at_its_setting_or_a_week_ago() -> None:
+    assert iso(beginning(date(2026, 11, 1), None)) == "2026-11-01T00:00:00Z"
+    assert beginning(None, NOW) == NOW - timedelta(days=7)
+    with pytest.raises(Invalid, match="pull_from"):
+        beginning(None, None)
 
 
 # ---------------------------------------------------------------- signatures

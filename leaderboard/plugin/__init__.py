@@ -11,9 +11,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 
-from leaderboard.plugin.asking import Answer, fetch_json, walk
+from leaderboard.plugin.asking import Answer, beginning, fetch_json, read_each, refuse_unread, walk
 from leaderboard.plugin.errors import Invalid, Refused, TryLater
-from leaderboard.plugin.reading import decode_json, id_of, list_of, object_of, parse_time, text_of
+from leaderboard.plugin.reading import (
+    decode_json,
+    id_of,
+    iso,
+    list_of,
+    object_of,
+    parse_time,
+    plain_text,
+    text_of,
+)
 from leaderboard.plugin.signing import (
     Secret,
     hmac_matches,
@@ -40,15 +49,20 @@ __all__ = [
     "Refused",
     "Secret",
     "TryLater",
+    "beginning",
     "decode_json",
     "fetch_json",
     "hmac_matches",
     "hmac_of",
     "id_of",
+    "iso",
     "list_of",
     "object_of",
     "parse_time",
+    "plain_text",
+    "read_each",
     "refuse_stale",
+    "refuse_unread",
     "secret_matches",
     "short_hash",
     "text_of",

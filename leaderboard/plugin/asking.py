@@ -1,17 +1,19 @@
 """Asks a tool's API, within limits: JSON answers, lists that come in pages."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from leaderboard.plugin.errors import Invalid, TryLater
 from leaderboard.plugin.reading import decode_json
 
 if TYPE_CHECKING:
     import httpx  # loaded where it is used: it takes longer to load than all the rest of a config
+
+Fact = TypeVar("Fact")
 
 MAX_ANSWER = 16 * 1024 * 1024
 MAX_WAIT = 3600
@@ -133,3 +135,29 @@ def walk(
         if len(seen) >= most:
             raise Invalid(f"{home.host} has more than {most:,} pages at once; its list seems not to end")
         url = following_url
+
+
+def beginning(pull_from: date | None, served_at: datetime | None) -> datetime:
+    """Where a first pull starts: the setting `pull_from`, else seven days before the tool's own clock; Invalid without both."""
+    if pull_from:
+        return datetime.combine(pull_from, time(0), UTC)
+    if served_at is None:
+        raise Invalid("the tool does not say what time it is; set pull_from to a date")
+    return served_at - timedelta(days=7)
+
+
+def read_each(items: Iterable[Any], read: Callable[[Any], Iterable[Fact]], unread: list[str]) -> list[Fact]:
+    """What `read` finds in each item of a list; one that cannot be read is left out, and `unread` gets its reason."""
+    found: list[Fact] = []
+    for item in items:
+        try:
+            found += read(item)
+        except Invalid as error:
+            unread.append(error.message)
+    return found
+
+
+def refuse_unread(unread: list[str]) -> None:
+    """Raise Invalid about the items that were left out, once all others are kept; nothing where there are none."""
+    if unread:
+        raise Invalid(f"{len(unread)} items could not be read and were left out; the first: {unread[0]}")

@@ -3,6 +3,7 @@
 import json
 import re
 from datetime import UTC, datetime
+from html import unescape
 from typing import Any
 
 from leaderboard.plugin.errors import Invalid
@@ -169,3 +170,38 @@ def list_of(value: Any, what: str) -> list[Any]:
     if not isinstance(value, list):
         raise Invalid(f"{what} is not a list")
     return value
+
+
+def iso(moment: datetime) -> str:
+    """A moment as tools write it: 2026-11-20T09:00:00Z."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+_TAG = re.compile(r"<([^<>]*)>")
+_TAG_NAME = re.compile(r"(/?)\s*([a-z0-9]+)")
+_BREAKS = {"br", "p", "div", "li", "tr", "h1", "h2", "h3", "ul", "ol", "table"}
+_UNSAID = {"script", "style", "head", "title", "blockquote"}
+
+
+def plain_text(value: Any, limit: int = 2_000) -> str:
+    """What a mail in HTML says: without tags, style sheets and what it quotes, a line per paragraph, cut to `limit`."""
+    said: list[str] = []
+    unsaid: list[str] = []
+    for number, part in enumerate(_TAG.split(text_of(value, 20_000))):
+        if number % 2 == 0:
+            if not unsaid:
+                said.append(part)
+            continue
+        match = _TAG_NAME.match(part.lower())
+        if match is None:
+            continue
+        closing, name = match.groups()
+        if name in _UNSAID:
+            if not closing:
+                unsaid.append(name)
+            elif name in unsaid:
+                del unsaid[unsaid.index(name) :]
+        elif name in _BREAKS and not unsaid:
+            said.append("\n")
+    lines = (" ".join(line.split()) for line in unescape("".join(said)).split("\n"))
+    return text_of("\n".join(line for line in lines if line), limit)
