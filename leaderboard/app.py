@@ -19,6 +19,7 @@ from leaderboard.web import (
     home,
     hooks,
     lead,
+    notices,
     operations,
     pages,
     people,
@@ -82,6 +83,7 @@ def register(app: Flask, *, demo: bool) -> None:
     app.register_blueprint(people.blueprint)
     app.register_blueprint(week_pages.blueprint)
     app.register_blueprint(account.blueprint)
+    app.register_blueprint(notices.blueprint)
     app.register_blueprint(admin.blueprint)
     app.register_blueprint(rules.blueprint)
     app.register_blueprint(admin_people.blueprint)

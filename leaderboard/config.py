@@ -159,6 +159,7 @@ class Announce(Section):
 class Retention(Section):
     payload_days: int = Limit(30, ge=1, le=3650)
     text_months: int = Limit(13, ge=1, le=120)
+    notice_days: int = Limit(90, ge=1, le=3650)
 
 
 class Config(BaseSettings):

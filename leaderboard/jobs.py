@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlmodel import Session, select
 
-from leaderboard import announcements, deliveries, promises, recognition, weeks
+from leaderboard import announcements, deliveries, nominations, notices, promises, recognition, weeks
 from leaderboard.audit import audit
 from leaderboard.config import Config
 from leaderboard.database import Database, Unavailable, insert
@@ -162,6 +162,31 @@ def miss_promises(db: Database, config: Config, clock: Clock) -> int:
     return int(db.write(lambda session: promises.mark_missed(session, clock())))
 
 
+def tell_notices(db: Database, config: Config, clock: Clock) -> int:
+    """Tell what only the clock finds (thanks, what waits for whom, what falls due), and let the bells say it."""
+    now, done = clock(), 0
+    with db.reading() as session:
+        waiting = {
+            "to_judge": notices.willing(session, "to_judge", nominations.waiting_for(session)),
+            "to_confirm": notices.willing(session, "to_confirm", promises.waiting_for(session, now)),
+        }
+        stale = [sort for sort, counts in waiting.items() if notices.stands(session, sort) != counts]
+        found = notices.look(session, now)
+    if stale or found.is_new:
+
+        def tell(session: Session) -> int:
+            for sort in stale:
+                notices.stand(session, sort, waiting[sort], now)
+            return found.write(session, now) + len(stale)
+
+        done = db.write(tell)
+    with db.reading() as session:
+        rings = notices.rings(session)
+    if rings:
+        done += db.write(notices.ring)
+    return done
+
+
 def link_newcomers(db: Database, config: Config, clock: Clock) -> int:
     """Credit people with what came for their address before they were known here."""
     return int(db.write(lambda session: deliveries.link_newcomers(session, clock())))
@@ -170,8 +195,9 @@ def link_newcomers(db: Database, config: Config, clock: Clock) -> int:
 def forget(db: Database, config: Config, clock: Clock) -> int:
     """Empty what is past its retention, a part at a time; returns how many rows."""
     emptied = 0
-    while now_emptied := db.write(lambda session: deliveries.forget(session, config, clock())):
-        emptied += now_emptied
+    for part in (deliveries.forget, notices.forget):
+        while now_emptied := db.write(partial(part, config=config, now=clock())):
+            emptied += now_emptied
     return emptied
 
 
@@ -215,6 +241,7 @@ JOBS = (
     Job("pull", 30, deliveries.pull_due),
     Job("promises", 60, miss_promises),
     Job("newcomers", 60, link_newcomers),
+    Job("notices", 5, tell_notices),
     Job("retention", 3600, forget),
     Job("audit", 600, audit_nightly),
 )

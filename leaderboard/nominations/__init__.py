@@ -13,6 +13,7 @@ from leaderboard.nominations.judging import (
     reopen,
     show,
     to_judge,
+    waiting_for,
     withdraw,
 )
 from leaderboard.nominations.seeing import find, may_see
@@ -50,6 +51,7 @@ __all__ = [
     "starring",
     "take_back",
     "to_judge",
+    "waiting_for",
     "wall",
     "withdraw",
 ]

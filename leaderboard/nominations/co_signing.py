@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select
 
-from leaderboard import fairness
+from leaderboard import fairness, notices
 from leaderboard.nominations.seeing import may_see
 from leaderboard.nominations.stories import (
     credit_co_sign,
@@ -40,6 +40,7 @@ def co_sign(session: Session, uid: str, by: Person, now: datetime) -> Nomination
     session.add(nomination)
     showing = [(nominee, who) for nominee, who in nominees_of(session, nomination) if not nominee.hidden_at]
     credit_co_sign(session, nomination, signed, showing, now)
+    notices.tell_again(session, [who for _nominee, who in showing], "cosign", nomination.id or 0, now)
     return nomination
 
 
@@ -56,6 +57,8 @@ def take_back(session: Session, uid: str, by: Person, now: datetime) -> Nominati
         session.add(nomination)
         signer = session.get_one(Person, signed.person_id)
         take_credit_back(session, nomination, now, keys=f"{thing(nomination)}/cosign/{signer.uid}")
+        if not nomination.cosigns:
+            notices.drop(session, ["cosign"], nomination.id or 0)
     return nomination
 
 

@@ -1,13 +1,13 @@
 """Judging a story, and every way back: a lead undoes, the nominator withdraws, a nominee hides."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from flask_babel import gettext as _
 from sqlmodel import Session, col, select
 
-from leaderboard import fairness
+from leaderboard import fairness, notices
 from leaderboard.database import beat, lock_names
 from leaderboard.ledger import is_closed, week_of
 from leaderboard.nominations.stories import (
@@ -17,6 +17,7 @@ from leaderboard.nominations.stories import (
     now_known_as,
     stars_or_told,
     take_credit_back,
+    tell_accepted,
     teller,
 )
 from leaderboard.nominations.telling import Told, weigh_again
@@ -47,6 +48,13 @@ def to_judge(session: Session, person: Person) -> list[Nomination]:
     """The stories that wait for this person, the oldest first."""
     waiting = select(Nomination).where(Nomination.state == "waiting").order_by(col(Nomination.nominated_at))
     return _for_judge(session, person, session.exec(waiting.limit(MOST_LOOKED_AT)).all())
+
+
+def waiting_for(session: Session) -> dict[int, int]:
+    """How many stories wait for each person who may judge one, by id."""
+    waiting = select(Nomination).where(Nomination.state == "waiting").order_by(col(Nomination.nominated_at))
+    stories = session.exec(waiting.limit(MOST_LOOKED_AT)).all()
+    return dict(Counter(judge.id or 0 for found in _judges_of(session, stories) for judge in found))
 
 
 def judged(session: Session, person: Person, now: datetime, days: int = 14) -> list[Nomination]:
@@ -109,6 +117,8 @@ def accept(session: Session, uid: str, by: Person, now: datetime) -> Nomination:
     session.add(nomination)
     showing = [(nominee, who) for nominee, who in nominees_of(session, nomination) if not nominee.hidden_at]
     credit(session, nomination, showing, now)
+    tell_accepted(session, nomination, showing, now)
+    notices.tell(session, [teller(session, nomination)], "judged", nomination.id or 0, now)
     return nomination
 
 
@@ -121,6 +131,7 @@ def decline(session: Session, uid: str, by: Person, reason: str, now: datetime) 
     nomination.state, nomination.reason = "declined", reason
     nomination.judged_at, nomination.judged_by = now, by.id
     session.add(nomination)
+    notices.tell(session, [teller(session, nomination)], "judged", nomination.id or 0, now)
     beat(session, nomination.id or 0)
     return nomination
 
@@ -148,6 +159,7 @@ def reopen(session: Session, uid: str, by: Person, now: datetime) -> Nomination:
     nomination.state, nomination.reason = "waiting", None
     nomination.judged_at = nomination.judged_by = None
     session.add(nomination)
+    notices.drop(session, ("story", "cosign", "judged"), nomination.id or 0)
     beat(session, nomination.id or 0)
     return nomination
 
@@ -177,6 +189,7 @@ def withdraw(session: Session, uid: str, by: Person, now: datetime) -> Nominatio
         take_credit_back(session, nomination, now)
     nomination.state, nomination.withdrawn_at = "withdrawn", now
     session.add(nomination)
+    notices.drop(session, ("story", "cosign", "judged"), nomination.id or 0)
     beat(session, nomination.id or 0)
     return nomination
 
@@ -188,6 +201,7 @@ def hide(session: Session, uid: str, by: Person, now: datetime) -> Nomination:
         nominee.hidden_at = now
         session.add(nominee)
         take_credit_back(session, nomination, now, receiver=by)
+        notices.drop(session, ("story", "cosign"), nomination.id or 0, [by.id or 0])
         beat(session, nomination.id or 0)
     return nomination
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select
 
-from leaderboard import fairness
+from leaderboard import fairness, notices
 from leaderboard.config import OWN_SOURCE
 from leaderboard.ledger import Share, post
 from leaderboard.plugin import Event
@@ -96,6 +96,13 @@ def credit(
         signed.signings += 1
         session.add(signed)
         credit_co_sign(session, nomination, signed, receivers, now)
+
+
+def tell_accepted(
+    session: Session, nomination: Nomination, showing: list[tuple[Nominee, Person]], now: datetime
+) -> None:
+    """Tell those the story is about, who show it."""
+    notices.tell(session, [person for _nominee, person in showing], "story", nomination.id or 0, now)
 
 
 def credit_co_sign(

@@ -9,10 +9,10 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 from sqlmodel import Session, select
 
-from leaderboard import fairness, people
+from leaderboard import fairness, notices, people
 from leaderboard.database import lock_names
 from leaderboard.guidelines import BY_SLUG
-from leaderboard.nominations.stories import credit, held, nominees_of, now_known_as, teller
+from leaderboard.nominations.stories import credit, held, nominees_of, now_known_as, tell_accepted, teller
 from leaderboard.plugin import Invalid
 from leaderboard.tables import Nomination, Nominee, Person, Team, is_uid, new_uid
 
@@ -108,6 +108,7 @@ def edit(session: Session, uid: str, by: Person, telling: Telling, now: datetime
     team = judging_team(session, told.nominees)
     nomination.team_id = team.id or 0
     session.add(nomination)
+    notices.drop(session, ["judged"], nomination.id or 0)
     _count_at_once(session, nomination, team, now)
     return nomination
 
@@ -243,4 +244,6 @@ def _name(
 def _count_at_once(session: Session, nomination: Nomination, team: Team, now: datetime) -> None:
     if team.accepts == "at_once":
         nomination.state, nomination.judged_at = "accepted", now
-        credit(session, nomination, nominees_of(session, nomination), now)
+        named = nominees_of(session, nomination)
+        credit(session, nomination, named, now)
+        tell_accepted(session, nomination, named, now)

@@ -19,6 +19,7 @@ from leaderboard.promises.questions import (
     of_team,
     standing,
     to_confirm,
+    waiting_for,
 )
 
 __all__ = [
@@ -41,4 +42,5 @@ __all__ = [
     "standing",
     "take_back",
     "to_confirm",
+    "waiting_for",
 ]

@@ -7,7 +7,7 @@ from flask_babel import gettext as _
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from leaderboard import fairness
+from leaderboard import fairness, notices
 from leaderboard.config import OWN_SOURCE
 from leaderboard.database import beat
 from leaderboard.ledger import post
@@ -92,6 +92,7 @@ def move(
     session.add(moved)
     session.flush()
     _post(session, row, "promise.moved", f"moved/{moved.id}", now, now, by, due_at=due_at)
+    notices.drop(session, ["promise_due"], row.id or 0)
     return row
 
 
@@ -109,6 +110,7 @@ def keep(session: Session, uid: str, by: Person, note: str, now: datetime) -> Pr
         session.add(row)
         session.flush()
         _confirm_by_helpdesk(session, row, now)
+    notices.drop(session, ["promise_due"], row.id or 0)
     beat(session, row.id or 0)
     return row
 
@@ -133,11 +135,13 @@ def take_back(session: Session, uid: str, by: Person, now: datetime) -> Promise:
     if row.confirmed_as == "colleague" and is_of(session, row.confirmed_by, by):
         _withdraw(session, row, now, "promise.kept")
         row.confirmed_as = row.confirmed_by = row.confirmed_at = None
+        notices.drop(session, ["promise_confirmed"], row.id or 0)
     elif row.source == OWN_SOURCE and is_of(session, row.maker_id, by):
         if row.state != "open" or now > row.due_at:
             raise Invalid(_("Only an open promise can be taken back."))
         row.state = "withdrawn"
         _withdraw(session, row, now, "promise.made", "promise.moved")
+        notices.drop(session, ["promise_due"], row.id or 0)
     else:
         raise PermissionError("only who made or confirmed a promise takes it back")
     session.add(row)
@@ -194,6 +198,7 @@ def _miss(session: Session, row: Promise, now: datetime) -> None:
     row.state = "missed"
     session.add(row)
     session.flush()
+    notices.drop(session, ["promise_due"], row.id or 0)
     if row.source == OWN_SOURCE and row.maker_id is not None:
         maker = session.get_one(Person, row.maker_id)
         _post(session, row, "promise.missed", "missed", now, row.due_at, maker)
@@ -244,6 +249,14 @@ def _confirmed(
         giver=by,
         evidence=evidence,
     )
+    notices.tell(session, [_now_known_as(session, maker)], "promise_confirmed", row.id or 0, now)
+
+
+def _now_known_as(session: Session, person: Person) -> Person:
+    """The person that this account was merged into, else the same."""
+    while person.merged_into_id is not None:
+        person = session.get_one(Person, person.merged_into_id)
+    return person
 
 
 def _post(
@@ -259,13 +272,11 @@ def _post(
     giver: Person | None = None,
     evidence: dict[str, str] | None = None,
 ) -> None:
-    while maker.merged_into_id is not None:
-        maker = session.get_one(Person, maker.merged_into_id)
     event = Event(
         key=f"{row.object}/{key}",
         kind=kind,
         occurred_at=occurred_at,
-        agents=(maker.uid,),
+        agents=(_now_known_as(session, maker).uid,),
         customer=row.customer,
         object=row.object,
         ticket=row.ticket,

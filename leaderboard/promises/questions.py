@@ -1,7 +1,8 @@
 """Questions about promises: whose they are, who may see them, how somebody stands."""
 
+from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, case, func, or_
 from sqlmodel import Session, col, select
@@ -9,6 +10,9 @@ from sqlmodel import Session, col, select
 from leaderboard import fairness, people
 from leaderboard.config import OWN_SOURCE
 from leaderboard.tables import Person, Promise, PromiseMove, is_uid
+
+CONFIRMABLE = timedelta(days=14)
+"""How long colleagues are told of a kept promise that nobody has confirmed."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,26 @@ def to_confirm(session: Session, viewer: Person, limit: int = 20) -> list[tuple[
     """What colleagues of one's own team kept and nobody has confirmed yet."""
     theirs = (col(Person.team_id) == viewer.team_id) & (col(Promise.maker_id) != viewer.id)
     return _with_makers(session, theirs, _unconfirmed(), limit)
+
+
+def waiting_for(session: Session, now: datetime) -> dict[int, int]:
+    """How many promises, kept in the last two weeks, wait for each colleague of their makers to confirm them, by id."""
+    lately = (
+        select(Person.team_id, Promise.maker_id)
+        .join(Person, col(Person.id) == Promise.maker_id)
+        .where(_unconfirmed(), Promise.source == OWN_SOURCE, col(Promise.kept_at) > now - CONFIRMABLE)
+    )
+    makers: dict[int, list[int]] = defaultdict(list)
+    for team_id, maker_id in session.exec(lately):
+        makers[team_id].append(maker_id or 0)
+    mates = select(Person.id, Person.team_id).where(
+        col(Person.team_id).in_(makers), col(Person.active), ~col(Person.bot)
+    )
+    waiting = {
+        person_id or 0: sum(maker_id != person_id for maker_id in makers[team_id])
+        for person_id, team_id in (session.exec(mates) if makers else ())
+    }
+    return {person_id: many for person_id, many in waiting.items() if many}
 
 
 def moves_of(session: Session, row: Promise) -> list[PromiseMove]:

@@ -12,7 +12,7 @@ from flask_babel import gettext as _
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
-from leaderboard import announcements
+from leaderboard import announcements, notices
 from leaderboard.config import Config, parse_clock
 from leaderboard.database import beat
 from leaderboard.fairness import clean_text
@@ -235,6 +235,8 @@ def announce(
     if not changed.rowcount:
         raise Invalid(_("This week was announced; its words stay as they were."))
     announcements.queue(session, closed_id, closed.team_id, said.subject, said.text, now)
+    for row, whose in standing_winners(session, closed):
+        notices.tell(session, [whose], "won", row.id or 0, now)
     beat(session, closed.team_id)
     session.refresh(closed)
     return closed

@@ -7,6 +7,7 @@ and a strict input model at the edge. Points are integers, times are aware UTC, 
 from leaderboard.tables.base import COMPANY, EVERY, WITNESSES, is_uid, new_uid
 from leaderboard.tables.deliveries import Delivery, Event, Source
 from leaderboard.tables.ledger import Credit, PointsEntry, Pulse, RulesVersion, Score, Tally
+from leaderboard.tables.notices import SORTS, WAYS, Letter, Notice, NoticeCursor, NoticeWay, Picture
 from leaderboard.tables.people import Identity, Person, SignedIn, Team, TeamLead, Token, WebAuthn
 from leaderboard.tables.stories import CoSign, FollowUp, Nomination, Nominee, Promise, PromiseMove
 from leaderboard.tables.week import Announcement, Channel, ClosedWeek, Heartbeat, Recognition
@@ -14,6 +15,8 @@ from leaderboard.tables.week import Announcement, Channel, ClosedWeek, Heartbeat
 __all__ = [
     "COMPANY",
     "EVERY",
+    "SORTS",
+    "WAYS",
     "WITNESSES",
     "Announcement",
     "Channel",
@@ -25,9 +28,14 @@ __all__ = [
     "FollowUp",
     "Heartbeat",
     "Identity",
+    "Letter",
     "Nomination",
     "Nominee",
+    "Notice",
+    "NoticeCursor",
+    "NoticeWay",
     "Person",
+    "Picture",
     "PointsEntry",
     "Promise",
     "PromiseMove",

@@ -62,6 +62,10 @@ class Person(SQLModel, UserMixin, table=True):
     alias: str | None = None
     visibility: str = "on"
     """on: everyone; alias: boards show the alias; team: only the own team; off: not ranked and not shown on boards."""
+    picture: str | None = None
+    """The fingerprint of their picture, by which browsers keep it; None shows initials."""
+    unread: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """What the bell says: counted by the clock and by reading, so that no page has to ask."""
     away_from: date | None = None
     away_until: date | None = None
     merged_into_id: int | None = Field(default=None, foreign_key="person.id")

@@ -79,6 +79,8 @@ PRIVACY: dict[str, Table] = {
                 "nothing that stays needs it",
             ),
             _is("active bot created_at changed_at", "yes", "kept", COUNTS),
+            _is("picture", "no", "emptied", "a fingerprint; the picture itself is exported"),
+            _is("unread", "no", "kept", COUNTS),
             _is("merged_into_id", "names", "kept", "accounts of one person stay one"),
             _is("fs_uniquifier", "no", "replaced", "by another one, which ends every session and token"),
             _is(
@@ -93,6 +95,27 @@ PRIVACY: dict[str, Table] = {
     ),
     "team_lead": Table(
         ("person_id",), (_is("team_id person_id", "names", "deleted", "nobody leads any more"),)
+    ),
+    "picture": Table(
+        ("person_id",), (_is("person_id type data", "yes", "deleted", "nothing that stays needs it"),)
+    ),
+    "notice": Table(
+        ("person_id",),
+        (
+            _is("id thing_id many state mail_at letter_id", "no", "deleted", ROW),
+            _is("person_id sort at read_at", "yes", "deleted", "nothing that stays needs it"),
+        ),
+    ),
+    "notice_way": Table(
+        ("person_id",), (_is("person_id sort way", "yes", "deleted", "nothing that stays needs it"),)
+    ),
+    "notice_cursor": _nobody("id first_id event_id", "how far the clock has looked"),
+    "letter": Table(
+        ("person_id",),
+        (
+            _is("id state attempts next_try_at leased_until error", "no", "deleted", ROW),
+            _is("person_id created_at sent_at", "yes", "deleted", "nothing that stays needs it"),
+        ),
     ),
     "signed_in": Table(
         ("person_id",),

@@ -275,13 +275,14 @@ def live_url(asked: Asked, seen: str) -> str:
 
 
 def version_of(db_session: Session, viewer: Person, today: Today) -> str:
-    """Changes whenever what this viewer sees may have changed: data, person, day, language, look, program, session."""
+    """Changes whenever what this viewer sees may have changed: data, person, bell, day, language, look, program, session."""
     if "csrf_token" not in session:
         generate_csrf()  # what makes a form's token valid is part of the session from now on
     seen: Sequence[object] = (
         pulse(db_session),
         viewer.id,
         viewer.changed_at,
+        viewer.unread,
         viewer.role,
         viewer.team_id,
         today.day,

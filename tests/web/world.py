@@ -146,6 +146,7 @@ def _this_week(app: Flask, db: Database, company: Company, clock: Clock) -> dict
             "promises.uid": made.uid,
             "promise": made.uid,
         }
+    jobs.tell_notices(db, app.extensions["config"], clock)
     with db.reading() as session, app.test_request_context():
         link = link_to_set_password(session.get_one(Person, company["chris"]))
     return found | {
@@ -157,6 +158,7 @@ def _this_week(app: Flask, db: Database, company: Company, clock: Clock) -> dict
         "name": "standard",
         "source": "standard",
         "number": 1,
+        "notices.number": 1,
         "delivery": 1,
         "identity": 1,
         "token_id": 1,
