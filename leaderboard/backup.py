@@ -28,6 +28,8 @@ from sqlmodel import SQLModel
 from leaderboard import __version__
 from leaderboard.check import revisions
 from leaderboard.database import Database
+from leaderboard.index import NAMES as OF_THE_INDEX
+from leaderboard.index import OF as INDEX
 from leaderboard.plugin import Invalid
 
 FORMAT = 1
@@ -286,9 +288,8 @@ def _clear(connection: Connection, names: set[str], replace: bool) -> None:
     there = set(inspect(connection).get_table_names())
     if not replace and any(name in there and _count(connection, name) for name in SIGNS_OF_LIFE):
         raise Invalid("the database is in use; with --replace all that it holds gives way to the backup")
-    ours = [
-        f'"{name}"' for name in sorted(there & (names | set(SQLModel.metadata.tables) | {"alembic_version"}))
-    ]
+    known = names | set(SQLModel.metadata.tables) | set(INDEX) | {"alembic_version"}
+    ours = [f'"{name}"' for name in sorted(there & known)]
     if connection.dialect.name == "postgresql" and ours:
         connection.exec_driver_sql(f"DROP TABLE {', '.join(ours)}")
         return
@@ -367,7 +368,9 @@ def tables_of(revision: str) -> tuple[Table, ...]:
 def _tables(engine: Engine) -> list[Table]:
     found = inspect(engine)
     order = [
-        name for name, _ in found.get_sorted_table_and_fkc_names() if name not in (None, "alembic_version")
+        name
+        for name, _ in found.get_sorted_table_and_fkc_names()
+        if name not in (None, "alembic_version", *OF_THE_INDEX)  # a restore makes the index anew
     ]
     return [_table(found, str(name)) for name in order]
 

@@ -41,6 +41,11 @@ TRIGGERS = {
     ),
 }
 """What keeps the ledger append-only: how to ask for it, and what must be there."""
+UNFOUND = (
+    "SELECT (SELECT count(*) FROM person WHERE id NOT IN (SELECT {row} FROM person_words)) "
+    "+ (SELECT count(*) FROM nomination WHERE id NOT IN (SELECT {row} FROM story_words))"
+)
+"""How to count what search cannot find; `row` is what the database calls a row's number there."""
 
 
 @dataclass(frozen=True)
@@ -191,6 +196,7 @@ def _database(config: Config, clock: Clock) -> Iterator[Finding]:
             if kind == "postgresql":
                 yield _clock_of_postgresql(ask, clock)
             if revision == head():
+                yield _search(ask, kind)
                 yield _zones(ask)
                 yield from _channels(ask, config)
     except driver_errors() as error:
@@ -309,6 +315,14 @@ def _append_only(ask: Ask, kind: str) -> Finding:
         words = f"the ledger could be changed: {', '.join(sorted(missing))} is missing; run: leaderboard db upgrade"
         return Finding("wrong", "ledger", words)
     return Finding("ok", "ledger", "append-only")
+
+
+def _search(ask: Ask, kind: str) -> Finding:
+    unfound = ask(UNFOUND.format(row="rowid" if kind == "sqlite" else "id"))[0][0]
+    if unfound:
+        words = f"it does not find {unfound} of the people and stories; run: leaderboard db upgrade"
+        return Finding("wrong", "search", words)
+    return Finding("ok", "search", "finds all people and stories")
 
 
 def _clock_of_postgresql(ask: Ask, clock: Clock) -> Finding:

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlmodel import Session, select
 
-from leaderboard import announcements, deliveries, nominations, notices, promises, recognition, weeks
+from leaderboard import announcements, deliveries, index, nominations, notices, promises, recognition, weeks
 from leaderboard.audit import audit
 from leaderboard.config import Config
 from leaderboard.database import Database, Unavailable, insert
@@ -204,7 +204,7 @@ def forget(db: Database, config: Config, clock: Clock) -> int:
 def audit_nightly(db: Database, config: Config, clock: Clock) -> int:
     """Once a night, and every hour while there are any: look for differences between evidence, ledger and scores.
 
-    Returns how many there are; how it ended is kept for /healthz.
+    Search takes in what it lacks first. Returns how many there are; how it ended is kept for /healthz.
     """
     started_at = clock()
     with db.reading() as session:
@@ -215,6 +215,8 @@ def audit_nightly(db: Database, config: Config, clock: Clock) -> int:
         statement = insert(session, heartbeat).values(job=AUDITED, started_at=started_at)
         claimed = {"started_at": started_at}
         session.connection().execute(statement.on_conflict_do_update(index_elements=["job"], set_=claimed))
+    if lacking := db.write(lambda session: index.fill(session.connection())):
+        log.info("search", extra={"taken_in": lacking})
     with db.snapshot() as session:
         found = list(islice(audit(session), MOST_DIFFERENCES))
     error = f"{len(found)} differences, the first: {found[0]}"[:MAX_ERROR] if found else None

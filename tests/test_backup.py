@@ -23,6 +23,7 @@ from sqlmodel import SQLModel
 from leaderboard import tables as t
 from leaderboard.audit import audit
 from leaderboard.backup import MANIFEST, backup, restore
+from leaderboard.check import head
 from leaderboard.database import Database, Unavailable, beat, pulse
 from leaderboard.ledger import post, record_rules
 from leaderboard.plugin import Invalid
@@ -435,7 +436,7 @@ def test_the_commands_say_what_they_did_and_audit_what_came_back(
     shell = Shell(tmp_path, database_url)
     shell.write()
     file = tmp_path / "b.zip"
-    assert "rows of 27 tables, revision 0001" in shell("backup", str(file)).output
+    assert f"rows of 27 tables, revision {head()}" in shell("backup", str(file)).output
     assert "choose another name" in shell("backup", str(file), status=1).output
     assert "--replace" in shell("restore", str(file), status=1).output
     shell.database_url = empty_database_url

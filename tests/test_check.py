@@ -235,6 +235,16 @@ def test_a_ledger_without_its_triggers_is_wrong(shell: Shell, db: Database) -> N
     assert "the ledger could be changed" in wrong(findings(shell)["ledger"])
 
 
+def test_a_search_that_does_not_find_everything_is_wrong(shell: Shell, db: Database) -> None:
+    with db.writing() as session:
+        session.execute(text("UPDATE person SET name = 'Ben Two' WHERE handle = 'ben'"))
+    found = findings(shell)["search"]
+    assert found.state == "wrong"
+    assert "leaderboard db upgrade" in found.words
+    db.upgrade()
+    assert findings(shell)["search"].state == "ok"
+
+
 def test_a_database_that_takes_no_write_is_wrong(
     shell: Shell, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

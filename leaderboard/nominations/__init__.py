@@ -16,7 +16,7 @@ from leaderboard.nominations.judging import (
     waiting_for,
     withdraw,
 )
-from leaderboard.nominations.seeing import find, may_see
+from leaderboard.nominations.seeing import about, find, may_see, shown_to
 from leaderboard.nominations.stories import nominees_of as starring
 from leaderboard.nominations.stories import people_in
 from leaderboard.nominations.telling import MAX_NAMED, Telling, Told, edit, examine, judging_team, nominate
@@ -28,6 +28,7 @@ __all__ = [
     "Telling",
     "Told",
     "Wall",
+    "about",
     "accept",
     "card",
     "cards",
@@ -48,6 +49,7 @@ __all__ = [
     "people_in",
     "reopen",
     "show",
+    "shown_to",
     "starring",
     "take_back",
     "to_judge",

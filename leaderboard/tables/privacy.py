@@ -1,5 +1,7 @@
 """What each column means for the person it holds or names: what their export contains of it, and what erasure does with it.
 
+The index of search holds words of `person` and `nomination` once more, and forgets them with these (leaderboard/index.py).
+
 The one place where that is decided. Every column of every table has an answer (a test walks the tables); docs/privacy.md shows
 the same to people. Export and erasure go by it.
 """
