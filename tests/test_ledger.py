@@ -221,6 +221,7 @@ def again(kind: str, hours: float, due: float) -> Event:
         ([promise("made", 0, 5), promise("moved", 6, 8), promise("kept", 7)], 0),
         ([promise("made", 0, 5), promise("missed", 5)], 0),
         ([promise("made", 2, 5), promise("kept", 1)], 0),
+        ([promise("made", 2, 5), promise("kept", 2)], 0),
         ([promise("made", 0, 5), again("made", 4, 8), promise("kept", 7)], 5),
         ([promise("made", 0, 5), again("made", 6, 8), promise("kept", 7)], 0),
     ],

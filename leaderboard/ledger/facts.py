@@ -202,7 +202,7 @@ def _promise_denied(row: Row, context: Context, rules: Rules, known: Any) -> str
         return "promise_late_made"
     made_at, _, _, due_at = made
     lead = timedelta(minutes=rules.fair_play.promise_lead_minutes)
-    if due_at - made_at < lead or row.occurred_at < made_at:  # what is done already is no promise
+    if due_at - made_at < lead or row.occurred_at <= made_at:  # what is done already is no promise
         return "promise_late_made"
     # A tool without a memory says `made` with each new time: the first is the making, a later one a move
     for moved_at, _, _, new_due_at in history:

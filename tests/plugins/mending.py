@@ -61,9 +61,31 @@ def help_scout(at: datetime) -> Sent:
     ]
 
 
+def intercom(at: datetime) -> Sent:
+    bad, replied, good = (int(moment.timestamp()) for moment in moments(at))
+    conversation = {"id": "9", "contacts": {"contacts": [{"id": "5"}]}, "admin_assignee_id": ANA}
+    teammate = {"type": "admin", "id": ANA}
+
+    def sent(topic: str, seconds: int, **more: Any) -> tuple[Any, dict[str, str]]:
+        return {"topic": topic, "created_at": seconds, "data": {"item": {**conversation, **more}}}, {}
+
+    def rated(value: int, seconds: int) -> tuple[Any, dict[str, str]]:
+        rating = {"rating": value, "remark": "Words", "updated_at": seconds, "teammate": teammate}
+        return sent("conversation.rating.added", seconds, conversation_rating=rating)
+
+    part = {"id": "2", "part_type": "comment", "author": teammate, "created_at": replied}
+    parts = {"conversation_parts": [part]}
+    return [
+        rated(2, bad),
+        sent("conversation.admin.replied", replied, conversation_parts=parts),
+        rated(5, good),
+    ]
+
+
 MENDING: dict[str, Callable[[datetime], Sent]] = {
     "demo": demo,
     "standard": standard,
     "zendesk": zendesk,
     "help_scout": help_scout,
+    "intercom": intercom,
 }

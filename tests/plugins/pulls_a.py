@@ -1,4 +1,4 @@
-"""How Freshdesk is pulled in the tests."""
+"""How Freshdesk and Intercom are pulled in the tests."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -6,9 +6,10 @@ from typing import Any
 
 from leaderboard.plugin import Plugin
 from plugins.freshdesk import Freshdesk
+from plugins.intercom import Intercom
 from tests.plugins.pulled import Pulled
 from tests.plugins.tools import NOW, Tool, iso
-from tests.plugins.tools_a import FreshdeskTool
+from tests.plugins.tools_a import FreshdeskTool, IntercomTool
 
 
 def freshdesk(tool: FreshdeskTool) -> Pulled:
@@ -46,6 +47,27 @@ def freshdesk(tool: FreshdeskTool) -> Pulled:
     )
 
 
+def intercom(tool: IntercomTool) -> Pulled:
+    class Local(Intercom):
+        def api_url(self) -> str:
+            return tool.address
+
+    def make(**settings: Any) -> Plugin:
+        return Local(**{"client_secret": "s", "access_token": "token", **settings})
+
+    return Pulled(
+        tool,
+        make,
+        "/conversations/search",
+        lambda number, at: tool.rate(number, 5, at, "Thank you"),
+        "rating/{}/thanks",
+        tool.conversations,
+        "id",
+        {"conversation_rating": {"rating": 17}},
+    )
+
+
 MAKERS: dict[str, tuple[type[Tool], Callable[[Any], Pulled]]] = {
     "freshdesk": (FreshdeskTool, freshdesk),
+    "intercom": (IntercomTool, intercom),
 }

@@ -1,5 +1,6 @@
-"""More helpdesks over a real socket: Freshdesk."""
+"""More helpdesks over a real socket: Freshdesk, Intercom."""
 
+import json
 from datetime import datetime
 from typing import Any
 
@@ -67,3 +68,63 @@ class FreshdeskTool(Tool):
         more = len(items) > page * size
         link = {"Link": f'<https://elsewhere.example/api?page={page + 1}>; rel="next"'} if more else {}
         return Said(shown, headers=link)
+
+
+class IntercomTool(Tool):
+    """Searches of conversations and tickets in no order, articles with the latest change first, and admins."""
+
+    size = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conversations: list[dict[str, Any]] = []
+        self.tickets: list[dict[str, Any]] = []
+        self.articles: list[dict[str, Any]] = []
+        self.admins: list[dict[str, Any]] = []
+
+    def converse(self, number: int, at: datetime, **more: Any) -> None:
+        seconds = int(at.timestamp())
+        conversation = {
+            "type": "conversation",
+            "id": str(number),
+            "created_at": seconds - 60,
+            "state": "open",
+        }
+        contacts = {"type": "contact.list", "contacts": [{"type": "contact", "id": f"contact-{number}"}]}
+        whose = {"updated_at": seconds, "admin_assignee_id": 77, "contacts": contacts}
+        unset = {
+            "statistics": None,
+            "conversation_rating": None,
+            "custom_attributes": {},
+            "sla_applied": None,
+        }
+        self.conversations.append({**conversation, **whose, **unset, **more})
+
+    def rate(self, number: int, value: int, at: datetime, remark: str | None = None, **more: Any) -> None:
+        seconds = int(at.timestamp())
+        rating = {"rating": value, "remark": remark, "created_at": seconds - 600, "updated_at": seconds}
+        teammate = {"type": "admin", "id": 77}
+        self.converse(number, at, conversation_rating={**rating, "teammate": teammate, **more})
+
+    def answer(self, asked: Asked) -> Said:
+        if asked.headers.get("Authorization") != "Bearer token" or "Intercom-Version" not in asked.headers:
+            return Said({"type": "error.list", "errors": [{"code": "unauthorized"}]}, status=401)
+        if asked.path == "/admins":
+            return Said({"type": "admin.list", "admins": self.admins})
+        if asked.path == "/articles":
+            page = int(asked.query["page"])
+            newest = sorted(self.articles, key=lambda article: -article["updated_at"])
+            shown = newest[(page - 1) * self.size : page * self.size]
+            pages = {"type": "pages", "page": page, "total_pages": -(-len(newest) // self.size)}
+            return Said({"type": "list", "data": shown, "pages": pages})
+        name = asked.path.strip("/").split("/")[0]
+        if asked.method != "POST" or asked.path not in ("/conversations/search", "/tickets/search"):
+            return Said({"type": "error.list"}, status=404)
+        wanted = json.loads(asked.body)
+        assert (wanted["query"]["field"], wanted["query"]["operator"]) == ("updated_at", ">")
+        listed = self.conversations if name == "conversations" else self.tickets
+        found = [item for item in listed if item["updated_at"] >= wanted["query"]["value"]]
+        begin = int(wanted["pagination"].get("starting_after", "0"))
+        following = {"page": 2, "starting_after": str(begin + self.size)}
+        pages = {"type": "pages", "next": following if begin + self.size < len(found) else None}
+        return Said({"type": "list", name: found[begin : begin + self.size], "pages": pages})
