@@ -7,6 +7,7 @@ hand, after icons.txt or package.json has changed.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 from pathlib import Path
@@ -128,8 +129,10 @@ def compile_translations(root: Path) -> None:
             for one in list(catalog):
                 if one.pluralizable and "" in one.string:  # a plural not done would be shown as nothing
                     del catalog[one.id]
-            with mo.open("wb") as target:
+            half = mo.with_suffix(f".{os.getpid()}")
+            with half.open("wb") as target:
                 write_mo(target, catalog)
+            half.replace(mo)  # several builds at once, or a reader, meet a whole file
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from leaderboard.plugin import Plugin
 from leaderboard.points import FairPlay, Points
 from leaderboard.weeks import is_zone
 
+TRANSLATIONS = Path(__file__).parent / "translations"
 SOURCE_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 POSTGRESQL_PLACE = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:/?]*)(:[0-9]+)?/[^/?]+(\?.*)?")
 """host:port/name and what may follow; the host may be left out where a socket is meant."""
@@ -154,6 +155,16 @@ class Announce(Section):
     """Hosts inside your own network that announcements may go to (others must be public)."""
     timeout: int = Limit(15, ge=1, le=120)
     """Seconds."""
+    language: str = "en"
+    """In which drafts and announcements are written: everybody reads the same text."""
+
+    @field_validator("language")
+    @classmethod
+    def _spoken(cls, value: str) -> str:
+        ours = ["en", *sorted(folder.name for folder in TRANSLATIONS.iterdir() if folder.is_dir())]
+        if value not in ours:
+            raise ValueError(f"there are texts in {', '.join(ours)}")
+        return value
 
 
 class Retention(Section):

@@ -54,6 +54,7 @@ def _missing(model: type[BaseModel], written: dict[str, Any], text: str, where: 
         ('[database]\nurl = "postgresql://u:p@h:port/x"', "line 2, [database] url", "postgresql://"),
         ('[database]\nurl = "postgresql://u:p@h"', "line 2, [database] url", "postgresql://"),
         ('[server]\npublic_url = "ftp://x"', "line 2, [server] public_url", "https://"),
+        ('[announce]\nlanguage = "fr"', "line 2, [announce] language", "there are texts in en, de"),
         ("[plugins.nosuch]\n", "line 1, [plugins] nosuch", "no plugin 'nosuch'"),
         ('[plugins.zendesk]\nsubdomain = "acme"', "signing_secret", "needed and not there"),
         ('[plugins.zendesk]\nsubdomain = "acme"\nsigning_secrt = "x"', "line 3", "no such setting"),

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from babel import Locale
-from babel.dates import format_date
+from babel.dates import format_interval
 from flask_babel import get_locale
 from flask_babel import gettext as _
 from sqlalchemy import update
@@ -17,6 +16,7 @@ from leaderboard.config import Config, parse_clock
 from leaderboard.database import beat
 from leaderboard.fairness import clean_text
 from leaderboard.guidelines import BY_SLUG, huddle_of
+from leaderboard.languages import speaking
 from leaderboard.people import leads, leads_of, zones
 from leaderboard.plugin import Invalid
 from leaderboard.recognition.drafting import CATEGORIES, board_name, category_name
@@ -178,11 +178,15 @@ def _of_week(session: Session, closed: ClosedWeek, recognition_id: int) -> Recog
 
 
 def message(session: Session, config: Config, closed: ClosedWeek) -> Message:
-    """What the channels get, as the words stand: the preview is this very text."""
+    """What the channels get, as the words stand, in the company's language: the preview is this very text."""
+    with speaking(config.announce.language):
+        return _message(session, config, closed)
+
+
+def _message(session: Session, config: Config, closed: ClosedWeek) -> Message:
     team, week = session.get_one(Team, closed.team_id), Week.parse(closed.week)
     winners = standing_winners(session, closed)
-    locale = get_locale() or Locale("en")  # the clock has no viewer whose language it could take
-    span = f"{format_date(week.monday, 'd MMM', locale)} – {format_date(week.sunday, 'd MMM yyyy', locale)}"
+    span = format_interval(week.monday, week.sunday, "yMMMd", locale=get_locale())
     heading = _("%(team)s, week %(number)s", team=team.name, number=week.number)
     parts = [f"{heading} ({span})"]
     if closed.opening:

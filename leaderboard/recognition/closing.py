@@ -13,6 +13,7 @@ from sqlmodel import Session, col, select
 from leaderboard.config import Config, parse_clock
 from leaderboard.database import beat, insert
 from leaderboard.guidelines import GUIDELINES
+from leaderboard.languages import speaking
 from leaderboard.ledger import is_closed, rules_of
 from leaderboard.people import zones
 from leaderboard.plugin import Invalid
@@ -80,7 +81,8 @@ def close_week(
     ranked = {place.person_id for place in boards.get(EVERY, ())}
     candidates = drafting.candidates(session, team_id, week, lines, ranked, fair)
     known = _people(session, {place.person_id for places in boards.values() for place in places})
-    numbers = _numbers(session, team, week, lines, boards, candidates, known)
+    with speaking(config.announce.language):
+        numbers = _numbers(session, team, week, lines, boards, candidates, known)
     row = {
         "team_id": team_id,
         "week": str(week),
@@ -98,7 +100,8 @@ def close_week(
     closed_id = session.connection().execute(statement.returning(table.c.id)).scalar()
     if closed_id is None:
         return None
-    _draft(session, closed_id, numbers["candidates"], {row.uid: row.id for row in known.values()})
+    with speaking(config.announce.language):
+        _draft(session, closed_id, numbers["candidates"], {row.uid: row.id for row in known.values()})
     beat(session, team_id)
     session.flush()
     return session.get_one(ClosedWeek, closed_id)

@@ -10,10 +10,11 @@ from wtforms.validators import InputRequired, Length, NumberRange, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from leaderboard import people
+from leaderboard.languages import languages
 from leaderboard.people import MAX_NAME, Settings
 from leaderboard.plugin import Invalid
 from leaderboard.tables import Person
-from leaderboard.web import config, db, now, pages
+from leaderboard.web import config, db, now
 from leaderboard.web.access import me
 from leaderboard.web.forms import Form, options, stripped
 from leaderboard.weeks import zone_names
@@ -70,7 +71,7 @@ def settings() -> ResponseReturnValue:
     person = me()
     form = SettingsForm(obj=person)
     form.locale.choices = options(
-        ("", _("As my browser")), *((code, LANGUAGE_NAMES.get(code, code)) for code in pages.languages())
+        ("", _("As my browser")), *((code, LANGUAGE_NAMES.get(code, code)) for code in languages())
     )
     if form.validate_on_submit():
         wanted = Settings(

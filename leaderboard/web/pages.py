@@ -15,12 +15,12 @@ from flask_compress import Compress
 
 from leaderboard import people
 from leaderboard.guidelines import BY_SLUG, N_
+from leaderboard.languages import languages
 from leaderboard.web import access, config, db
 
 blueprint = Blueprint("pages", __name__)
 
 STATIC = Path(__file__).parent / "static"
-TRANSLATIONS = Path(__file__).parent.parent / "translations"
 THEMES = ("light", "dark")
 KIND_NAMES = {
     "story.accepted": N_("A colleague's story"),
@@ -92,12 +92,6 @@ def language() -> str | None:
     if person and person.locale in languages():
         return person.locale
     return request.accept_languages.best_match(languages(), "en")
-
-
-@lru_cache(maxsize=1)
-def languages() -> tuple[str, ...]:
-    """Those we have texts in: English, and what lies compiled in translations/."""
-    return ("en", *sorted(file.parent.parent.name for file in TRANSLATIONS.glob("*/LC_MESSAGES/messages.mo")))
 
 
 def zone() -> str:

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from babel import Locale
 from babel.messages.catalog import Catalog
 from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 from babel.messages.frontend import parse_mapping_cfg
@@ -13,8 +14,8 @@ from babel.messages.mofile import write_mo
 from sqlalchemy import select
 from sqlmodel import SQLModel
 
+from leaderboard import languages
 from leaderboard.database import Database
-from leaderboard.web import pages
 from tests.test_tree import ROOT
 from tests.web.world import World, world
 
@@ -27,7 +28,7 @@ NOT_LOOKED_AT = {
     "/api/v1/docs": "made of openapi.json, which is English",
     "/styleguide": "made-up people and their words",
 }
-NAMES = {"Standard", "Webhooks", "SQLite"}
+NAMES = {"Standard", "Webhooks", "SQLite", *Locale("de").months["format"]["wide"].values()}
 
 Text = str | tuple[str, str]
 
@@ -121,12 +122,12 @@ def marked(
     folder.mkdir(parents=True)
     with (folder / "messages.mo").open("wb") as file:
         write_mo(file, catalog)
-    monkeypatch.setattr(pages, "TRANSLATIONS", tmp_path)
-    pages.languages.cache_clear()
+    monkeypatch.setattr(languages, "TRANSLATIONS", tmp_path)
+    languages.languages.cache_clear()
     world.app.extensions["babel"].translation_directories[:] = [str(tmp_path)]
     yield world
     monkeypatch.undo()
-    pages.languages.cache_clear()
+    languages.languages.cache_clear()
 
 
 def words_of(text: str) -> set[str]:
