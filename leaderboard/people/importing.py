@@ -1,9 +1,9 @@
-"""people.csv: everybody at once, from a file. All of it or nothing; the same file twice changes nothing the second time."""
+"""Everybody at once, from people.csv or a table as people have it. All of it or nothing; a second time it changes nothing."""
 
 import csv
 import io
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 from flask_babel import gettext as _
@@ -14,7 +14,7 @@ from leaderboard.people.staff import (
     ROLES,
     PersonFields,
     TeamFields,
-    add_person,
+    add_people,
     add_team,
     change_person,
     zone_name,
@@ -24,6 +24,22 @@ from leaderboard.tables import Person, Team
 
 NEEDED = ("name", "email", "team", "role")
 OPTIONAL = ("timezone", "joined_on")
+COLUMN_WORDS = {
+    "name": "name|full name|person|employee|vollständiger name|mitarbeiter|mitarbeiterin|mitarbeitende",
+    "first name": "first name|given name|vorname",
+    "last name": "last name|surname|family name|nachname|familienname",
+    "email": "email|e-mail|mail|email address|e-mail address|e-mail-adresse|emailadresse|mailadresse",
+    "team": "team|department|group|abteilung|gruppe|bereich",
+    "role": "role|rolle",
+    "timezone": "timezone|time zone|zeitzone",
+    "joined_on": "joined_on|joined|joined on|start date|eintritt|eintrittsdatum|dabei seit",
+}
+"""What people write above a column, in English and German."""
+ROLE_WORDS = {
+    "member": "mitglied|teammitglied",
+    "lead": "team lead|teamlead|leitung|teamleitung",
+    "admin": "administrator|administratorin",
+}
 MAX_BYTES = 4 * 1024 * 1024
 MAX_ROWS = 50_000
 MAX_CELL = 1000
@@ -33,11 +49,13 @@ FORMULA = re.compile(r"'[=+\-@\t\r＝＋－＠]")
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the file, checked by itself."""
+    """One line of the file, checked by itself. Where it names no team or role, somebody who is here keeps theirs."""
 
     line: int
     team: str
     fields: PersonFields
+    keeps_team: bool = False
+    keeps_role: bool = False
 
 
 @dataclass
@@ -50,19 +68,29 @@ class Report:
     added: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     unchanged: int = 0
+    unused: list[str] = field(default_factory=list)
+    """Columns of somebody's table that say nothing to us."""
     written: bool = False
 
 
 def import_csv(
-    session: Session, content: bytes | str, now: datetime, dry_run: bool = True, *, zone: str = "UTC"
+    session: Session,
+    content: bytes | str,
+    now: datetime,
+    dry_run: bool = True,
+    *,
+    zone: str = "UTC",
+    team: str | None = None,
 ) -> Report:
     """Add and change people as the file says; who is not in it stays as they are, and nobody is deactivated or brought back.
 
-    `zone` is for teams that the file names first. The report of a dry run is that of the real run.
+    `zone` is for teams that the file names first. With `team` the table may be as people have it: without a header, with
+    columns in everyday words or of no use to us, without teams (then that one is meant), roles and even names. The report of a
+    dry run is that of the real run.
     """
     report = Report()
     try:
-        rows = _read(_decoded(content), report)
+        rows = _read(_decoded(content), report, team)
     except Invalid as error:
         report.errors.append((0, error.message))
         return report
@@ -107,12 +135,12 @@ def _decoded(content: bytes | str) -> str:
         ) from None
 
 
-def _read(text: str, report: Report) -> list[Row]:
+def _read(text: str, report: Report, team: str | None) -> list[Row]:
     text = text.removeprefix("\ufeff")
     if not text.strip():
-        raise Invalid(_("The file is empty."))
+        raise Invalid(_("The file is empty.") if team is None else _("There is nothing in it."))
     header = text.lstrip("\r\n").partition("\n")[0]
-    delimiter = max(",;\t", key=header.count)
+    delimiter = max("\t,;" if team else ",;\t", key=header.count)
     if "\0" in text:
         raise Invalid(_("The file has NUL characters. Save it as “CSV UTF-8”."))
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
@@ -126,13 +154,17 @@ def _read(text: str, report: Report) -> list[Row]:
             if not any(cell.strip() for cell in cells):
                 continue
             if columns is None:
-                columns = _columns(cells)
-            elif len(cells) != len(columns):
+                columns = _columns(cells) if team is None else _columns_as_people_have_them(cells, report)
+                if team is None or not _is_about_somebody(cells):
+                    continue
+            if team is not None:
+                cells += [""] * (len(columns) - len(cells))
+            if len(cells) != len(columns):
                 problem = _(
                     "has %(cells)s cells instead of %(columns)s", cells=len(cells), columns=len(columns)
                 )
                 report.errors.append((here, problem))
-            elif row := _row(dict(zip(columns, cells, strict=True)), here, lines, report):
+            elif row := _row(dict(zip(columns, cells, strict=True)), here, lines, report, team):
                 rows.append(row)
             if len(rows) > MAX_ROWS:
                 raise Invalid(_("The file has more than %(most)s people.", most=MAX_ROWS))
@@ -142,6 +174,37 @@ def _read(text: str, report: Report) -> list[Row]:
     if columns is not None and not rows and not report.errors:
         raise Invalid(_("The file has a header and nobody below it."))
     return rows
+
+
+def _is_about_somebody(cells: list[str]) -> bool:
+    """Whether this is no header: a column is called "e-mail", but never like somebody's address."""
+    return any("@" in cell for cell in cells)
+
+
+def _columns_as_people_have_them(cells: list[str], report: Report) -> list[str]:
+    """What each column holds; without a header by its place, the address wherever it stands."""
+    if len(cells) > 50:
+        raise Invalid(_("The first line has %(count)s columns; at most 50 are read.", count=len(cells)))
+    if _is_about_somebody(cells):
+        rest = iter(("name", "team", "role", "timezone", "joined_on"))
+        address = next(place for place, cell in enumerate(cells) if "@" in cell)
+        return [
+            "email" if place == address else next(rest, f"column {place + 1}") for place in range(len(cells))
+        ]
+    known = {word: name for name, words in COLUMN_WORDS.items() for word in words.split("|")}
+    columns: list[str] = []
+    for place, cell in enumerate(cells):
+        name = known.get(cell.strip().casefold(), "")
+        if name in columns:
+            raise Invalid(_("The first line names the column %(name)s twice.", name=name))
+        if not name and cell.strip():
+            report.unused.append(cell.strip()[:60])
+        columns.append(name or f"column {place + 1}")
+    if "email" not in columns:
+        raise Invalid(
+            _("No column holds e-mail addresses. Name it “e-mail” in the first line, or leave that line out.")
+        )
+    return columns
 
 
 def _columns(cells: list[str]) -> list[str]:
@@ -172,7 +235,9 @@ def _columns(cells: list[str]) -> list[str]:
     return names
 
 
-def _row(cells: dict[str, str], line: int, lines: dict[str, int], report: Report) -> Row | None:
+def _row(
+    cells: dict[str, str], line: int, lines: dict[str, int], report: Report, team: str | None
+) -> Row | None:
     problems: list[str] = []
 
     def checked(name: str) -> str:
@@ -185,10 +250,13 @@ def _row(cells: dict[str, str], line: int, lines: dict[str, int], report: Report
         return text
 
     try:
-        name = clean_name(checked("name"))
         email = normal_email(checked("email"))
-        team = clean_name(checked("team"), "team")
-        role = checked("role").lower()
+        said = checked("name") or f"{checked('first name')} {checked('last name')}".strip()
+        name = clean_name(said or (_name_in(email) if team else ""))
+        own_team = checked("team")
+        its_team = clean_name(own_team or team or "", "team")
+        own_role = checked("role").casefold()
+        role = _role(own_role) if team else own_role
         if role not in ROLES:
             raise Invalid(
                 _("role is %(role)s; write one of %(roles)s", role=repr(role[:40]), roles=", ".join(ROLES))
@@ -207,14 +275,26 @@ def _row(cells: dict[str, str], line: int, lines: dict[str, int], report: Report
             )
         lines.setdefault(email, line)
         if not problems:
-            return Row(line, team, fields)
+            return Row(line, its_team, fields, keeps_team=not own_team, keeps_role=not own_role)
     report.errors.extend((line, problem) for problem in problems)
     return None
+
+
+def _role(text: str) -> str:
+    """The role that somebody's word means; nothing said is a member."""
+    return next((role for role, words in ROLE_WORDS.items() if text in words.split("|")), text) or "member"
+
+
+def _name_in(email: str) -> str:
+    """A name to begin with, where only the address is known: "Ana Kovac" for ana.kovac@example.com."""
+    return " ".join(part.capitalize() for part in re.split(r"[._+-]+", email.partition("@")[0]))
 
 
 def _day(text: str) -> date | None:
     if not text:
         return None
+    if german := re.fullmatch(r"([0-9]{1,2})\.([0-9]{1,2})\.([0-9]{4})", text):
+        text = f"{german[3]}-{german[2]:0>2}-{german[1]:0>2}"
     if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
         raise Invalid(_("%(text)s is not a day; write it as 2026-11-20", text=repr(text[:40])), "joined_on")
     try:
@@ -230,21 +310,31 @@ def _apply(session: Session, rows: list[Row], now: datetime, zone: str, report: 
     teams = {team.name.casefold(): team for team in session.exec(select(Team))}
     known = {person.email: person for person in session.exec(select(Person))}
     handles = {person.handle for person in known.values()}
-    # New admins first, so that the last of the old ones may become something else by the same file.
-    for row in sorted(rows, key=lambda row: row.fields.role != "admin"):
-        team = teams.get(row.team.casefold())
-        if team is None:
+    new: list[tuple[Team, PersonFields]] = []
+    changes: list[tuple[Person, Team, PersonFields]] = []
+    for row in rows:
+        person, fields = known.get(row.fields.email), row.fields
+        if person is not None and row.keeps_role:
+            fields = replace(fields, role=person.role)
+        if person is not None and row.keeps_team:
+            team = session.get_one(Team, person.team_id)
+        elif row.team.casefold() in teams:
+            team = teams[row.team.casefold()]
+        else:
             team = teams[row.team.casefold()] = add_team(session, TeamFields(row.team, zone), now)
             report.new_teams.append(team.name)
-        person = known.get(row.fields.email)
         if person is None:
-            add_person(session, team, row.fields, now, handles)
-            report.added.append(f"{row.fields.name} <{row.fields.email}>, {team.name}, {row.fields.role}")
-        elif what := _differences(person, team, row.fields):
-            change_person(session, person, team, row.fields, now)
+            new.append((team, fields))
+            report.added.append(f"{fields.name} <{fields.email}>, {team.name}, {fields.role}")
+        elif what := _differences(person, team, fields):
+            changes.append((person, team, fields))
             report.changed.append(f"{person.name} <{person.email}>: {', '.join(what)}")
         else:
             report.unchanged += 1
+    # New admins first, so that the last of the old ones may become something else by the same file.
+    add_people(session, new, now, handles)
+    for person, team, fields in sorted(changes, key=lambda change: change[2].role != "admin"):
+        change_person(session, person, team, fields, now)
 
 
 def _differences(person: Person, team: Team, fields: PersonFields) -> list[str]:

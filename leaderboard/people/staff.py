@@ -1,5 +1,6 @@
 """Keeping people and teams: joining, changing, leaving, leading. Whatever changes what somebody may do ends their sessions."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -167,30 +168,43 @@ def _leads_any(session: Session, person: Person) -> bool:
 # --- people -------------------------------------------------------------------------------------------------
 
 
-def add_person(
-    session: Session, team: Team, fields: PersonFields, now: datetime, handles: set[str] | None = None
-) -> Person:
-    """A new person without a password: they set one by "forgot your password", or sign in otherwise. Raises Invalid.
-
-    Who adds many gives the `handles` that are taken, and finds the new one in it.
-    """
-    name, email = clean_name(fields.name), normal_email(fields.email)
+def add_person(session: Session, team: Team, fields: PersonFields, now: datetime) -> Person:
+    """A new person without a password: they set one by "forgot your password", or sign in otherwise. Raises Invalid."""
+    email = normal_email(fields.email)
     _refuse_taken(session, email, None)
-    person = Person(
-        name=name,
-        handle=_free_handle(session, name, email, handles),
-        email=email,
-        team_id=team.id or 0,
-        timezone=zone_name(fields.timezone) if fields.timezone else None,
-        joined_on=fields.joined_on,
-        created_at=now,
-        changed_at=now,
-    )
-    session.add(person)
+    like_it = col(Person.handle).startswith(_wanted_handle(fields), autoescape=True)
+    handles = set(session.exec(select(Person.handle).where(like_it)))
+    return add_people(session, [(team, fields)], now, handles)[0]
+
+
+def add_people(
+    session: Session, fields: Sequence[tuple[Team, PersonFields]], now: datetime, handles: set[str]
+) -> list[Person]:
+    """New people, all at once; whoever calls knows that no address is taken, and which handles are."""
+    added = []
+    taken = handles | RESERVED
+    for team, one in fields:
+        handle = _free(_wanted_handle(one), taken)
+        taken.add(handle)
+        added.append(
+            Person(
+                name=clean_name(one.name),
+                handle=handle,
+                email=normal_email(one.email),
+                team_id=team.id or 0,
+                timezone=zone_name(one.timezone) if one.timezone else None,
+                joined_on=one.joined_on,
+                created_at=now,
+                changed_at=now,
+            )
+        )
+    session.add_all(added)
     session.flush()
-    give_role(session, person, fields.role)
+    for person, (_team, one) in zip(added, fields, strict=True):
+        if one.role != person.role:
+            give_role(session, person, one.role)
     beat(session)
-    return person
+    return added
 
 
 def change_person(session: Session, person: Person, team: Team, fields: PersonFields, now: datetime) -> None:
@@ -267,15 +281,8 @@ def _refuse_taken(session: Session, email: str, person_id: int | None) -> None:
         raise Invalid(_("%(name)s has this address already.", name=other.name), "email")
 
 
-def _free_handle(session: Session, name: str, email: str, handles: set[str] | None) -> str:
-    wanted = slug_of(name, slug_of(email.partition("@")[0], "person"))
-    if handles is None:
-        like_it = col(Person.handle).startswith(wanted, autoescape=True)
-        handles = set(session.exec(select(Person.handle).where(like_it)))
-    handles |= RESERVED
-    free = _free(wanted, handles)
-    handles.add(free)
-    return free
+def _wanted_handle(fields: PersonFields) -> str:
+    return slug_of(fields.name, slug_of(fields.email.partition("@")[0], "person"))
 
 
 def _free(wanted: str, taken: set[str]) -> str:

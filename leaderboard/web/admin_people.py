@@ -4,9 +4,9 @@ from flask import Blueprint, abort, flash, redirect, render_template, request, u
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from flask_wtf.file import FileField, FileRequired
+from flask_wtf.file import FileField
 from sqlmodel import Session
-from wtforms import BooleanField, DateField, EmailField, SelectField, StringField
+from wtforms import BooleanField, DateField, EmailField, SelectField, StringField, TextAreaField
 from wtforms.validators import InputRequired, Length, Optional
 
 from leaderboard import people
@@ -14,7 +14,7 @@ from leaderboard.people import MAX_EMAIL, MAX_NAME, PersonFields, TeamFields
 from leaderboard.plugin import Invalid
 from leaderboard.tables import Person, Team
 from leaderboard.web import config, db, now, row_number
-from leaderboard.web.access import admin_only
+from leaderboard.web.access import admin_only, me
 from leaderboard.web.export import csv_file
 from leaderboard.web.forms import Form, options, stripped
 from leaderboard.web.sign_in import link_to_set_password
@@ -24,6 +24,8 @@ blueprint = Blueprint("admin_people", __name__)
 
 PAGE = 100
 EVERYBODY = 1_000_000
+MOST_PASTED = 48 * 1024
+"""Bytes: what a form surely takes again."""
 
 
 class PersonForm(Form):
@@ -74,7 +76,27 @@ class TeamForm(Form):
 
 
 class ImportForm(Form):
-    file = FileField(_l("people.csv"), [FileRequired(_l("Choose a file."))])
+    table = TextAreaField(
+        _l("Your table"),
+        [Optional()],
+        description=_l(
+            "Copied from a spreadsheet or as CSV: names, e-mail addresses and, if you like, teams and roles. Headings in English "
+            "or German are understood; without them the columns are name, e-mail, team, role. A list of addresses will do, too."
+        ),
+    )
+    file = FileField(
+        _l("Or a file"),
+        [Optional()],
+        description=_l(
+            "As CSV (UTF-8), with the same columns; time zone and day of joining may be among them."
+        ),
+    )
+    team = StringField(
+        _l("Team of those for whom none is named"),
+        [InputRequired(), Length(max=MAX_NAME)],
+        filters=[stripped],
+        description=_l("A new name makes a new team."),
+    )
 
 
 # --- people -------------------------------------------------------------------------------------------------
@@ -141,15 +163,35 @@ def add() -> ResponseReturnValue:
 @blueprint.route("/admin/people/import", methods=["GET", "POST"])
 @admin_only
 def import_people() -> ResponseReturnValue:
-    """people.csv: first what it would do, then doing it."""
-    form = ImportForm()
+    """A pasted table or a file: first what it would do, then doing it."""
+    with db().reading() as work:
+        teams = people.teams(work)
+    own = next((team.name for team in teams if team.id == me().team_id), "")
+    form = ImportForm(data={"team": own})
     report = None
     if form.validate_on_submit():
-        dry_run = request.form.get("do") != "it"
-        content = form.file.data.read()
-        with db().writing() as work:
-            report = people.import_csv(work, content, now(), dry_run, zone=config().week.timezone)
-    return render_template("admin_import.html", form=form, report=report)
+        content = form.file.data.read() if form.file.data else (form.table.data or "")
+        try:
+            team = people.clean_name(form.team.data or "", "team")
+        except Invalid as error:
+            form.blame(error)
+        else:
+            dry_run = request.form.get("do") != "it"
+            with db().writing() as work:
+                zone = config().week.timezone
+                report = people.import_csv(work, content, now(), dry_run, zone=zone, team=team)
+            form.table.data = "" if report.written else _as_pasted(content)
+    return render_template("admin_import.html", form=form, report=report, teams=teams)
+
+
+def _as_pasted(content: bytes | str) -> str:
+    """A small file's text moves into the form, so that it need not be chosen again."""
+    if isinstance(content, str):
+        return content
+    try:
+        return content.decode("utf-8-sig") if len(content) <= MOST_PASTED else ""
+    except UnicodeDecodeError:
+        return ""
 
 
 @blueprint.route("/admin/people/<handle>", methods=["GET", "POST"])

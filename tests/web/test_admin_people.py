@@ -1,5 +1,6 @@
 """/admin/people and /admin/teams: adding, changing, leaving, leading, importing."""
 
+import html
 import io
 import re
 from collections.abc import Callable
@@ -150,7 +151,7 @@ def test_a_team_is_made_changed_and_led(client_of: Client, db: Database, company
 def upload(client: Visitor, content: bytes, do: str = "show") -> str:
     file = (io.BytesIO(content), "people.csv")
     return client.submit(
-        "/admin/people/import", {"file": file, "do": do}, content_type="multipart/form-data"
+        "/admin/people/import", {"file": file, "do": do, "team": "Care"}, content_type="multipart/form-data"
     ).text
 
 
@@ -164,6 +165,94 @@ def test_a_file_is_shown_first_and_then_imported(client_of: Client, db: Database
     assert stored(db, "zoe@example.com").name == "Zoe"
     page = upload(ada, content.replace(b"member", b"boss"), "it")
     assert "Line 2:" in page
+
+
+def paste(client: Visitor, table: str, do: str = "show", team: str = "Care") -> str:
+    return client.submit("/admin/people/import", {"table": table, "team": team, "do": do}).text
+
+
+def test_a_table_is_pasted_looked_at_and_then_taken_in(
+    client_of: Client, db: Database, company: Company
+) -> None:
+    ada = client_of("ada")
+    assert 'value="Care"' in ada.get("/admin/people/import").text, "their own team is suggested"
+    table = "Name\tE-Mail\tTelefon\nZoé Lind\tzoe@example.com\t12\nYui Mori\tyui@example.com\t34\n"
+    page = paste(ada, table)
+    assert "Nothing is written yet" in page
+    assert "Zoé Lind &lt;zoe@example.com&gt;, Care, member" in page
+    assert "Not read, for want of a use: Telefon." in page
+    assert "yui@example.com\t34" in page, "the table stays in the form"
+    with db.reading() as work:
+        assert people.find(work, "zoe@example.com") is None
+    page = paste(ada, table, "it")
+    assert "Done." in page
+    assert "/admin/invitations" in page
+    assert stored(db, "zoe@example.com").team_id == company.teams["Care"]
+    assert "yui@example.com\t34" not in page
+
+
+@pytest.mark.parametrize(
+    ("table", "found"),
+    [
+        ("zoe.lind@example.com", ("Zoe Lind", "Care", "member")),
+        ("Zoe Lind;zoe.lind@example.com;Depot;Teamleitung", ("Zoe Lind", "Depot", "lead")),
+        (
+            "Vorname\tNachname\tE-Mail-Adresse\tAbteilung\nZoe\tLind\tzoe.lind@example.com\tDepot",
+            ("Zoe Lind", "Depot", "member"),
+        ),
+        ("email,role,name\nzoe.lind@example.com,Admin,Zoe", ("Zoe", "Care", "admin")),
+        ("Eintritt;E-Mail\n3.11.2026;ZOE.LIND@example.com", ("Zoe Lind", "Care", "member")),
+        ('zoe.lind@example.com\t"Zoe ""Z"" Lind"', ('Zoe "Z" Lind', "Care", "member")),
+    ],
+)
+def test_a_table_may_come_as_people_have_it(
+    client_of: Client, db: Database, company: Company, table: str, found: tuple[str, str, str]
+) -> None:
+    assert "Done." in paste(client_of("ada"), table, "it")
+    zoe = stored(db, "zoe.lind@example.com")
+    with db.reading() as work:
+        assert (zoe.name, work.get_one(Team, zoe.team_id).name, zoe.role) == found
+    if "Eintritt" in table:
+        assert str(zoe.joined_on) == "2026-11-03"
+
+
+def test_what_a_table_does_not_say_stays_as_it_is(client_of: Client, db: Database, company: Company) -> None:
+    """Pasted again without teams and roles, a lead stays a lead, and nobody changes teams."""
+    page = paste(client_of("ada"), "Name,E-Mail\nMax M,max@example.com\nLea,lea@example.com", "it", "Depot")
+    assert "Done." in page
+    max_ = stored(db, "max@example.com")
+    assert (max_.name, max_.role, max_.team_id) == ("Max M", "lead", company.teams["Shop"])
+    assert stored(db, "lea").role == "lead"
+    with db.reading() as work:
+        assert people.team_named(work, "Depot") is None, "nobody needed it"
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        ("", "There is nothing in it."),
+        ("Name,Phone\nZoe,1", "No column holds e-mail addresses."),
+        ("Zoe,zoe@example.com\nYui,yui at example.com", "Line 2: email:"),
+        ("zoe@example.com\nzoe@example.com", "Line 2: email: zoe@example.com stands in line 1 already"),
+        ("Zoe,zoe@example.com,Care,boss", "Line 1:"),
+        ("Zoe,zoe@example.com\nYui,yui@example.com,Care", "Line 2:"),
+        ("E-Mail;Mail\nzoe@example.com;zoe@example.com", "twice"),
+        ("seit;e-mail\n1;zoe@example.com".replace("seit", "Eintritt"), "Line 2: joined_on"),
+    ],
+)
+def test_what_cannot_be_read_is_said_by_line_and_nothing_is_written(
+    client_of: Client, db: Database, table: str, says: str
+) -> None:
+    page = paste(client_of("ada"), table, "it")
+    assert says in html.unescape(page)
+    assert "Done." not in page
+    with db.reading() as work:
+        assert people.find(work, "zoe@example.com") is None
+
+
+def test_a_file_that_was_looked_at_need_not_be_chosen_again(client_of: Client) -> None:
+    page = upload(client_of("ada"), b"\xef\xbb\xbfname,email\nZoe,zoe@example.com\n")
+    assert "Zoe,zoe@example.com" in page.partition("<textarea")[2]
 
 
 def test_what_is_exported_imports_without_a_change(client_of: Client, db: Database, company: Company) -> None:
