@@ -18,6 +18,7 @@ from leaderboard.web import (
     first_run,
     home,
     hooks,
+    invitations,
     lead,
     notices,
     operations,
@@ -88,6 +89,7 @@ def register(app: Flask, *, demo: bool) -> None:
     app.register_blueprint(rules.blueprint)
     app.register_blueprint(admin_people.blueprint)
     app.register_blueprint(first_run.blueprint)
+    app.register_blueprint(invitations.blueprint)
     app.register_blueprint(hooks.pages)
     app.register_blueprint(operations.blueprint)
     app.register_blueprint(api.api)

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlmodel import Session, select
 
-from leaderboard import announcements, deliveries, index, nominations, notices, promises, recognition, weeks
+from leaderboard import announcements, deliveries, index, invitations, nominations, notices, promises, recognition, weeks
 from leaderboard.audit import audit
 from leaderboard.config import Config
 from leaderboard.database import Database, Unavailable, insert
@@ -239,6 +239,7 @@ def audit_due(last: Heartbeat, now: datetime, zone: str) -> bool:
 JOBS = (
     Job("close weeks", 30, close_weeks),
     Job("announce", 5, announcements.deliver_due, side_by_side=3),
+    Job("invitations", 5, invitations.send_due),
     Job("deliveries", 15, deliveries.work_through),
     Job("pull", 30, deliveries.pull_due),
     Job("promises", 60, miss_promises),

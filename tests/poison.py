@@ -18,6 +18,7 @@ FREE: dict[str, set[str]] = {
     "follow_up": {"note"},
     "heartbeat": {"error"},
     "identity": {"account", "name"},
+    "invitation": {"error"},
     "letter": {"error"},
     "nomination": {"story", "customer", "reason"},
     "person": {"name", "alias"},
@@ -42,6 +43,7 @@ FIXED: dict[str, set[str]] = {
     "follow_up": {"state"},
     "heartbeat": {"job"},
     "identity": {"source", "email"},
+    "invitation": {"subject", "body", "state"},  # made of names, looked at on their way out
     "nomination": {"uid", "guideline", "state", "worth_why"},
     "letter": {"state"},
     "nominee": {"share_why"},

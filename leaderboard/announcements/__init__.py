@@ -31,6 +31,7 @@ from leaderboard.tables import Announcement, Channel
 from leaderboard.weeks import Clock
 
 __all__ = [
+    "WAITS",
     "NotSent",
     "add_channel",
     "channels",

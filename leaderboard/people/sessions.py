@@ -1,6 +1,8 @@
 """Passwords, sessions in browsers, and tokens of machines: how each is kept, checked and ended."""
 
+import base64
 import hashlib
+import hmac
 import secrets
 import unicodedata
 from dataclasses import dataclass
@@ -162,3 +164,8 @@ def reset_second_factor(session: Session, person: Person) -> None:
 
 def sha256(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def derived(secret: str, purpose: str) -> str:
+    """A key for one purpose that tells nothing about the secret key or about other purposes' keys."""
+    return base64.urlsafe_b64encode(hmac.digest(secret.encode(), purpose.encode(), hashlib.sha256)).decode()

@@ -8,7 +8,7 @@ from leaderboard.tables.base import COMPANY, EVERY, WITNESSES, is_uid, new_uid
 from leaderboard.tables.deliveries import Delivery, Event, Source
 from leaderboard.tables.ledger import Credit, PointsEntry, Pulse, RulesVersion, Score, Tally
 from leaderboard.tables.notices import SORTS, WAYS, Letter, Notice, NoticeCursor, NoticeWay, Picture
-from leaderboard.tables.people import Identity, Person, SignedIn, Team, TeamLead, Token, WebAuthn
+from leaderboard.tables.people import Identity, Invitation, Person, SignedIn, Team, TeamLead, Token, WebAuthn
 from leaderboard.tables.stories import CoSign, FollowUp, Nomination, Nominee, Promise, PromiseMove
 from leaderboard.tables.week import Announcement, Channel, ClosedWeek, Heartbeat, Recognition
 
@@ -28,6 +28,7 @@ __all__ = [
     "FollowUp",
     "Heartbeat",
     "Identity",
+    "Invitation",
     "Letter",
     "Nomination",
     "Nominee",

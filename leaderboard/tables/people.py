@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Any
 
 from flask_security import UserMixin, WebAuthnMixin
-from sqlalchemy import JSON, Column, LargeBinary, UniqueConstraint
+from sqlalchemy import JSON, Column, Index, LargeBinary, Text, UniqueConstraint
 from sqlalchemy.ext.mutable import MutableList
 from sqlmodel import Field, Relationship, SQLModel
 
@@ -137,6 +137,28 @@ class WebAuthn(SQLModel, WebAuthnMixin, table=True):
     def get_user_mapping(self) -> dict[str, Any]:
         """How Flask-Security finds the person of this passkey."""
         return {"id": self.user_id}
+
+
+class Invitation(SQLModel, table=True):
+    """A letter to somebody who never came in, or the wish for one; the clock sends it. Its row goes when they come."""
+
+    __table_args__ = (
+        one_of("state", ("waiting", "sent", "failed")),
+        Index("ix_invitation_state_next_try_at", "state", "next_try_at"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    person_id: int = Field(foreign_key="person.id", unique=True)
+    subject: str
+    body: str = Field(sa_column=Column(Text, nullable=False))
+    """The text, with a mark where the link will stand: the link itself is kept nowhere."""
+    state: str = "waiting"
+    attempts: int = 0
+    created_at: datetime
+    created_by: int | None = Field(default=None, foreign_key="person.id")
+    next_try_at: datetime
+    sent_at: datetime | None = None
+    error: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
 
 
 class Token(SQLModel, table=True):

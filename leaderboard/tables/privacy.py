@@ -138,6 +138,20 @@ PRIVACY: dict[str, Table] = {
             _is("name create_datetime lastuse_datetime user_id", "yes", "deleted", SIGN_IN),
         ),
     ),
+    "invitation": Table(
+        ("person_id",),
+        (
+            _is("id person_id", "no", "deleted", ROW),
+            _is(
+                "subject body created_at sent_at state",
+                "yes",
+                "deleted",
+                "the letter they got; it goes when they come in",
+            ),
+            _is("attempts next_try_at error", "no", "deleted", "how its sending went"),
+            _is("created_by", "names", "deleted", ACTOR),
+        ),
+    ),
     "token": Table(
         ("person_id",),
         (

@@ -80,8 +80,9 @@ class ImportForm(Form):
         _l("Your table"),
         [Optional()],
         description=_l(
-            "Copied from a spreadsheet or as CSV: names, e-mail addresses and, if you like, teams and roles. Headings in English "
-            "or German are understood; without them the columns are name, e-mail, team, role. A list of addresses will do, too."
+            "Copied from a spreadsheet or as CSV: names, e-mail addresses and, if you like, teams and roles. "
+            "Headings in English or German are understood; without them the columns are name, e-mail, team, role. "
+            "A list of addresses will do, too."
         ),
     )
     file = FileField(

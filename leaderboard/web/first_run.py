@@ -2,14 +2,14 @@
 
 from datetime import datetime, timedelta
 
-from flask import Blueprint, abort, current_app, flash, redirect, render_template, request, url_for
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_security import login_user
 from itsdangerous import BadData, URLSafeSerializer
-from wtforms import EmailField, PasswordField, StringField, ValidationError
-from wtforms.validators import EqualTo, InputRequired, Length
+from wtforms import EmailField, StringField
+from wtforms.validators import InputRequired, Length
 
 from leaderboard import people
 from leaderboard.config import Config
@@ -17,8 +17,8 @@ from leaderboard.people import MAX_EMAIL, MAX_NAME, PersonFields, TeamFields
 from leaderboard.plugin import Invalid
 from leaderboard.web import config, db, now
 from leaderboard.web.access import limited, public
-from leaderboard.web.forms import Form, stripped
-from leaderboard.web.sign_in import derived
+from leaderboard.web.forms import stripped
+from leaderboard.web.invitations import PasswordForm
 from leaderboard.weeks import zone_names
 
 blueprint = Blueprint("first_run", __name__)
@@ -26,7 +26,7 @@ blueprint = Blueprint("first_run", __name__)
 LASTS = timedelta(days=1)
 
 
-class FirstForm(Form):
+class FirstForm(PasswordForm):
     name = StringField(_l("Your name"), [InputRequired(), Length(max=MAX_NAME)], filters=[stripped])
     email = EmailField(
         _l("Your e-mail address"), [InputRequired(), Length(max=MAX_EMAIL)], filters=[stripped]
@@ -43,16 +43,6 @@ class FirstForm(Form):
         filters=[stripped],
         description=_l("It makes the team's weeks, from Monday to Monday."),
     )
-    password = PasswordField(_l("Password"), [InputRequired()])
-    again = PasswordField(
-        _l("Password, once more"), [EqualTo("password", _l("The two passwords are not the same."))]
-    )
-
-    def validate_password(self, field: PasswordField) -> None:
-        """As wherever else a password is set."""
-        problems, _normal = current_app.extensions["security"].password_util.validate(field.data or "", False)
-        if problems:
-            raise ValidationError(str(problems[0]))
 
 
 def address(settings: Config, moment: datetime) -> str:
@@ -106,4 +96,4 @@ def _begun(form: FirstForm) -> ResponseReturnValue:
 
 
 def _signer(settings: Config) -> URLSafeSerializer:
-    return URLSafeSerializer(derived(settings.server.secret_key.get_secret_value(), "first run"))
+    return URLSafeSerializer(people.derived(settings.server.secret_key.get_secret_value(), "first run"))

@@ -34,6 +34,7 @@ ROOT = Path(__file__).parent.parent.parent
 Client = Callable[[str], Visitor]
 
 WITHOUT = {
+    ("admin_invitation_links.html", "Links to hand over"): "keys, not records: each is for one pair of eyes",
     ("api_docs.html", "Parameters of %(path)s"): "documentation; openapi.json has it for programs",
     (
         "me_security.html",

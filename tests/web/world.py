@@ -13,7 +13,7 @@ from flask import Flask
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
-from leaderboard import announcements, config, jobs, ledger, people, promises, recognition
+from leaderboard import announcements, config, invitations, jobs, ledger, people, promises, recognition
 from leaderboard.app import create_app
 from leaderboard.database import Database
 from leaderboard.points import FairPlay, Points, Rules
@@ -149,6 +149,7 @@ def _this_week(app: Flask, db: Database, company: Company, clock: Clock) -> dict
     jobs.tell_notices(db, app.extensions["config"], clock)
     with db.reading() as session, app.test_request_context():
         link = link_to_set_password(session.get_one(Person, company["chris"]))
+        invited = invitations.link(app.extensions["config"], session.get_one(Person, company["max"]), now)
     return found | {
         "handle": "ben",
         "person": "ben",
@@ -163,6 +164,7 @@ def _this_week(app: Flask, db: Database, company: Company, clock: Clock) -> dict
         "identity": 1,
         "token_id": 1,
         "token": link.rpartition("/")[2],
+        "invitation.token": invited.rpartition("/")[2],
         "filename": "app.css",
         "stories.uid": accepted.rpartition("/")[2],
         "story": accepted.rpartition("/")[2],

@@ -1,8 +1,5 @@
 """Signing in by Flask-Security: password, second factor, passkeys and single sign-on, on our tables and sessions."""
 
-import base64
-import hashlib
-import hmac
 from datetime import timedelta
 from typing import Any
 
@@ -132,11 +129,11 @@ def _security_settings(settings: Config) -> dict[str, Any]:
         "TWO_FACTOR_TOKEN_VALIDATION_URL": "/sign-in/code",
         "TWO_FACTOR_RESCUE_URL": "/sign-in/help",
         "TWO_FACTOR_SELECT_URL": "/sign-in/choose",
-        "TOTP_SECRETS": {"1": derived(secret, "second factor")},
+        "TOTP_SECRETS": {"1": people.derived(secret, "second factor")},
         "TOTP_ISSUER": "Extra Mile",
         "MULTI_FACTOR_RECOVERY_CODES": settings.sign_in.second_factor,
         "MULTI_FACTOR_RECOVERY_CODES_N": 8,
-        "MULTI_FACTOR_RECOVERY_CODES_KEYS": [derived(secret, "recovery codes")],
+        "MULTI_FACTOR_RECOVERY_CODES_KEYS": [people.derived(secret, "recovery codes")],
         "MULTI_FACTOR_RECOVERY_CODES_URL": "/me/recovery-codes",
         "MULTI_FACTOR_RECOVERY_URL": "/sign-in/recovery",
         # passkeys
@@ -183,11 +180,6 @@ def _security_settings(settings: Config) -> dict[str, Any]:
         "EMAIL_SUBJECT_PASSWORD_CHANGE_NOTICE": _l("Your password for Extra Mile was changed"),
     }
     return {f"SECURITY_{name}": value for name, value in given.items()}
-
-
-def derived(secret: str, purpose: str) -> str:
-    """A key for one purpose that tells nothing about the secret key or about other purposes' keys."""
-    return base64.urlsafe_b64encode(hmac.digest(secret.encode(), purpose.encode(), hashlib.sha256)).decode()
 
 
 # --- limits against guessing ----------------------------------------------------------------------------------

@@ -48,6 +48,12 @@ class Passwords(PasswordUtil):
         return problems, normal
 
 
+def password_problems(password: str) -> list[str]:
+    """Why this cannot be a password; empty where it can."""
+    problems, _normal = current_app.extensions["security"].password_util.validate(password, False)
+    return [str(problem) for problem in problems or ()]
+
+
 def too_long(password: str) -> bool:
     return len(password.encode("utf-8", "surrogatepass")) > people.MAX_PASSWORD_BYTES or "\0" in password
 
