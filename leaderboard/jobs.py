@@ -15,7 +15,17 @@ from zoneinfo import ZoneInfo
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlmodel import Session, select
 
-from leaderboard import announcements, deliveries, index, invitations, nominations, notices, promises, recognition, weeks
+from leaderboard import (
+    announcements,
+    deliveries,
+    index,
+    invitations,
+    nominations,
+    notices,
+    promises,
+    recognition,
+    weeks,
+)
 from leaderboard.audit import audit
 from leaderboard.config import Config
 from leaderboard.database import Database, Unavailable, insert
