@@ -2,9 +2,9 @@
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import force_locale, ngettext
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from flask_babel import ngettext
 from flask_security import login_user
 from wtforms import PasswordField
 from wtforms.validators import EqualTo, InputRequired
@@ -12,12 +12,13 @@ from wtforms.validators import ValidationError as NotRight
 
 from leaderboard import invitations, people
 from leaderboard.invitations import LINK, Letter
+from leaderboard.languages import speaking
 from leaderboard.tables import Person
 from leaderboard.web import config, db, now
 from leaderboard.web.access import admin_only, limited, me, public
 from leaderboard.web.export import MOST_ROWS, csv_file
 from leaderboard.web.forms import Form
-from leaderboard.web.pages import iso, languages, page_language
+from leaderboard.web.pages import iso, page_language
 from leaderboard.web.sign_in.parts import password_problems
 
 blueprint = Blueprint("invitations", __name__)
@@ -117,8 +118,7 @@ def links() -> ResponseReturnValue:
 
 def _letter(person: Person) -> Letter:
     """In the language that they chose, else in that of who invites."""
-    language = person.locale if person.locale in languages() else page_language()
-    with force_locale(language or "en"):
+    with speaking(person.locale or page_language()):
         subject = str(_("%(name)s invites you to Extra Mile", name=me().name))
         link = LINK if config().sign_in.passwords else config().public_url
         body = render_template(
