@@ -127,7 +127,9 @@ def compile_translations(root: Path) -> None:
             with po.open("rb") as source:
                 catalog = read_po(source)
             for one in list(catalog):
-                if one.pluralizable and "" in one.string:  # a plural not done would be shown as nothing
+                if one.pluralizable and "" in list(
+                    one.string or ()
+                ):  # a plural not done would be shown as nothing
                     del catalog[one.id]
             half = mo.with_suffix(f".{os.getpid()}")
             with half.open("wb") as target:
