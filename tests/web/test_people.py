@@ -96,6 +96,13 @@ def test_a_page_tells_what_was_said_and_every_point_is_explained_one_click_away(
     assert 'href="/weeks/2026-W47"' in statement
 
 
+def test_who_wants_to_tell_a_story_about_somebody_finds_them_chosen(client_of: Client) -> None:
+    ana = client_of("ana")
+    way = re.search(r'href="(/nominate\?[^"]+)"', ana.get("/people/ben").text)
+    assert way
+    assert re.search(r'name="nominees" value="[^"]+" checked>.*Ben', ana.get(unescape(way[1])).text)
+
+
 def test_the_diary_is_told_newest_first_by_month_and_leaves_nothing_out(
     client_of: Client, db: Database, company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
