@@ -94,10 +94,14 @@ def _npm_packages(root: Path) -> Path:
 
 
 def _font_css(modules: Path) -> str:
-    """The @font-face rules of the Latin subsets, pointing at the files beside them."""
+    """The @font-face rules of the Latin subsets, pointing at the files beside them.
+
+    `optional`: a font that comes late serves from the next page on, so that no line breaks anew under who reads it.
+    """
     css = (modules / "@fontsource-variable/inter/wght.css").read_text("utf-8")
     faces: list[str] = re.findall(r"@font-face \{[^}]*inter-latin(?:-ext)?-wght-normal[^}]*\}", css)
-    return "\n".join(face.replace("./files/", "./") for face in faces) + "\n"
+    css = "\n".join(face.replace("./files/", "./") for face in faces) + "\n"
+    return re.sub(r"font-display: ?swap", "font-display: optional", css)
 
 
 def _icon_sprite(modules: Path, names: str) -> str:

