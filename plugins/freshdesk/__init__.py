@@ -189,13 +189,17 @@ class Freshdesk(Plugin):
             "include": "stats",
             "per_page": str(TICKETS_PER_PAGE),
         }
-        for answer, _ in self._pages(http, "tickets", query):
+        until: datetime | None = None
+        for answer, last in self._pages(http, "tickets", query):
+            until = until or answer.served_at
             tickets = list_of(answer.json, "the list of tickets")
             events = read_each(tickets, lambda ticket: self._ticket(http, ticket, begin), unread)
             # In the order of their change, so all before the last one of this page is read
             changes = read_each(tickets, _changed_at, [])
             now = answer.served_at
             read_to = [iso(min(change, now or change)) for change in changes]
+            if last and until:  # when the reading began: what changes from now on is read next time
+                read_to.append(iso(until))
             place["tickets"] = max([place["tickets"], *read_to])
             yield Page(tuple(events), urlencode(place))
 

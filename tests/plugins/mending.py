@@ -82,10 +82,23 @@ def intercom(at: datetime) -> Sent:
     ]
 
 
+def zammad(at: datetime) -> Sent:
+    bad, replied, good = moments(at)
+    told = {"ticket": "9", "agent": ANA, "customer": "5", "words": "Words"}
+    ticket = {"id": 9, "owner_id": int(ANA), "state": "open", "updated_at": iso(replied)}
+    article = {"id": 2, "internal": False, "sender": "Agent", "created_by_id": int(ANA)}
+    return [
+        ({**told, "extra_mile": "bad", "at": f"{bad:%Y-%m-%d %H:%M:%S} UTC"}, {}),
+        ({"ticket": ticket, "article": {**article, "created_at": iso(replied)}}, {}),
+        ({**told, "extra_mile": "thanks", "at": f"{good:%Y-%m-%d %H:%M:%S} UTC"}, {}),
+    ]
+
+
 MENDING: dict[str, Callable[[datetime], Sent]] = {
     "demo": demo,
     "standard": standard,
     "zendesk": zendesk,
     "help_scout": help_scout,
     "intercom": intercom,
+    "zammad": zammad,
 }

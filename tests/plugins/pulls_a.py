@@ -1,4 +1,4 @@
-"""How Freshdesk and Intercom are pulled in the tests."""
+"""How Freshdesk, Intercom and Zammad are pulled in the tests."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -7,9 +7,10 @@ from typing import Any
 from leaderboard.plugin import Plugin
 from plugins.freshdesk import Freshdesk
 from plugins.intercom import Intercom
+from plugins.zammad import Zammad
 from tests.plugins.pulled import Pulled
 from tests.plugins.tools import NOW, Tool, iso
-from tests.plugins.tools_a import FreshdeskTool, IntercomTool
+from tests.plugins.tools_a import FreshdeskTool, IntercomTool, ZammadTool
 
 
 def freshdesk(tool: FreshdeskTool) -> Pulled:
@@ -67,7 +68,31 @@ def intercom(tool: IntercomTool) -> Pulled:
     )
 
 
+def zammad(tool: ZammadTool) -> Pulled:
+    def make(**settings: Any) -> Plugin:
+        given = {"secret": "s", "api_token": "token", "knowledge_base": True, "address": tool.address}
+        return Zammad(**{**given, **settings})
+
+    def show() -> None:
+        published = {"published_at": iso(NOW), "published_by_id": 77, "archived_at": None}
+        tool.answers["7"] = {"id": 7, **published}
+
+    return Pulled(
+        tool,
+        make,
+        "/api/v1/tickets/search",
+        lambda number, at: tool.thank(number, at, "Thank you"),
+        "rating/{}/thanks",
+        tool.tickets,
+        "id",
+        {"tags": []},
+        bare=True,
+        show=show,
+    )
+
+
 MAKERS: dict[str, tuple[type[Tool], Callable[[Any], Pulled]]] = {
     "freshdesk": (FreshdeskTool, freshdesk),
     "intercom": (IntercomTool, intercom),
+    "zammad": (ZammadTool, zammad),
 }

@@ -320,7 +320,8 @@ def test_a_promise_is_on_record_moved_in_time_and_kept(
     )
     for hours, more in steps:
         tool.tickets.clear()
-        tool.change(9, NOON - hours * HOUR, tags=["promise"], **more)
+        tool.now = NOON - hours * HOUR
+        tool.change(9, tool.now, tags=["promise"], **more)
         deliveries.pull(db, config, "freshdesk", clock)
     with db.reading() as session:
         row = session.exec(select(Promise)).one()

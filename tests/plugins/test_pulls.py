@@ -73,7 +73,7 @@ def test_the_next_pull_goes_on_and_reads_a_little_again(pulled: Pulled, http: ht
     assert numbers(events) == ["2", "3"]
     pulled.tool.now = NOW + timedelta(days=30)
     events, _ = pulled.events(http, cursor)
-    assert numbers(events) in ([], ["2", "3"])  # again, under the same keys: harmless
+    assert {"2", "3"} >= set(numbers(events))  # again, under the same keys: harmless
 
 
 @pytest.mark.promise(number=10)

@@ -1,4 +1,4 @@
-"""More helpdesks over a real socket: Freshdesk, Intercom."""
+"""More helpdesks over a real socket: Freshdesk, Intercom, Zammad."""
 
 import json
 from datetime import datetime
@@ -128,3 +128,62 @@ class IntercomTool(Tool):
         following = {"page": 2, "starting_after": str(begin + self.size)}
         pages = {"type": "pages", "next": following if begin + self.size < len(found) else None}
         return Said({"type": "list", name: found[begin : begin + self.size], "pages": pages})
+
+
+class ZammadTool(Tool):
+    """The search for changes and tags, articles, users and the knowledge base; lists end with an empty page."""
+
+    size = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tickets: list[dict[str, Any]] = []
+        self.articles: dict[str, list[dict[str, Any]]] = {}
+        self.users: list[dict[str, Any]] = []
+        self.answers: dict[str, dict[str, Any]] = {}
+
+    def change(self, number: int, at: datetime, **more: Any) -> None:
+        ticket = {
+            "id": number,
+            "number": f"22{number:03}",
+            "state": "open",
+            "owner_id": 77,
+            "customer_id": 500,
+        }
+        times = {"created_at": iso(at), "updated_at": iso(at), "close_at": None, "tags": []}
+        self.tickets.append({**ticket, "owner": "ana@example.com", **times, **more})
+
+    def write(self, ticket: int, number: int, author: int, at: datetime, **more: Any) -> None:
+        article = {"id": number, "ticket_id": ticket, "created_by_id": author, "created_at": iso(at)}
+        form = {"internal": False, "sender": "Agent", "content_type": "text/plain", "body": "Words"}
+        self.articles.setdefault(str(ticket), []).append({**article, **form, **more})
+
+    def thank(self, number: int, at: datetime, words: str) -> None:
+        self.change(number, at, tags=["thanks"], customer_id=500 + number)
+        self.write(number, number * 10, 500 + number, at, sender="Customer", body=words)
+
+    def answer(self, asked: Asked) -> Said:
+        if asked.headers.get("Authorization") != "Token token=token":
+            return Said({"error": "Authentication required"}, status=403)
+        path, query = asked.path.removeprefix("/api/v1/"), asked.query
+        if path == "users/me":
+            return Said({"id": 2})
+        if path == "tickets/search":
+            assert (query["sort_by"], query["order_by"], query["expand"]) == ("updated_at", "asc", "true")
+            terms, _, since = query["query"].partition("updated_at:[")
+            chosen = [t for t in self.tickets if t["updated_at"] >= since.removesuffix(" TO *]")]
+            if terms:
+                assert terms == 'tags:"thanks" AND '
+                chosen = [ticket for ticket in chosen if "thanks" in ticket["tags"]]
+            return self._page(query, sorted(chosen, key=lambda ticket: str(ticket["updated_at"])))
+        if path.startswith("ticket_articles/by_ticket/"):
+            return Said(self.articles.get(path.rpartition("/")[2], []))
+        if path == "users":
+            return self._page(query, self.users)
+        if path == "knowledge_bases/init" and asked.method == "POST":
+            return Said({"KnowledgeBase": {}, "KnowledgeBaseAnswer": self.answers})
+        return Said({"error": "No route matches"}, status=404)
+
+    def _page(self, query: dict[str, str], items: list[dict[str, Any]]) -> Said:
+        size, page = min(self.size, int(query["per_page"])), int(query["page"])
+        return Said(items[(page - 1) * size : page * size])
