@@ -18,6 +18,7 @@ from leaderboard.web import (
     first_run,
     home,
     hooks,
+    insights,
     invitations,
     lead,
     notices,
@@ -83,6 +84,7 @@ def register(app: Flask, *, demo: bool) -> None:
     app.register_blueprint(lead.blueprint)
     app.register_blueprint(people.blueprint)
     app.register_blueprint(week_pages.blueprint)
+    app.register_blueprint(insights.blueprint)
     app.register_blueprint(account.blueprint)
     app.register_blueprint(notices.blueprint)
     app.register_blueprint(admin.blueprint)

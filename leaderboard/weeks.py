@@ -57,6 +57,13 @@ class Week:
     def __str__(self) -> str:
         return f"{self.year:04}-W{self.number:02}"
 
+    @property
+    def quarter(self) -> tuple["Week", ...]:
+        """The thirteen weeks of its year that it stands among, from the 1st, 14th, 27th or 40th; a 53rd makes fourteen."""
+        first = 13 * min((self.number - 1) // 13, 3) + 1
+        last = Week.of(date(self.year, 12, 28)).number if first == 40 else first + 12
+        return tuple(Week(self.year, number) for number in range(first, last + 1))
+
     def begins_at(self, zone: str) -> datetime:
         """Monday 00:00 of the zone's own clock, in UTC."""
         return _begins_at(self, zone)

@@ -2,7 +2,7 @@
 
 import hashlib
 import zlib
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,14 @@ from typing import Any
 from babel import Locale
 from flask import Blueprint, Flask, Response, current_app, g, make_response, redirect, request
 from flask.typing import ResponseReturnValue
-from flask_babel import Babel, format_date, format_datetime, get_locale, to_user_timezone
+from flask_babel import (
+    Babel,
+    format_date,
+    format_datetime,
+    format_percent,
+    get_locale,
+    to_user_timezone,
+)
 from flask_compress import Compress
 
 from leaderboard import people
@@ -62,6 +69,9 @@ def install(app: Flask) -> None:
         long_day=long_day,
         short_day=short_day,
         month=month,
+        month_of_week=month_of_week,
+        quarter=quarter,
+        percent=percent,
     )
     app.jinja_env.globals.update(
         asset=asset,
@@ -213,6 +223,21 @@ def short_day(day: date) -> str:
 def month(moment: datetime) -> str:
     """As "November 2026", in the viewer's zone."""
     return str(format_date(to_user_timezone(moment), _pattern("yMMMM")))
+
+
+def month_of_week(monday: date) -> str:
+    """As "Oct": the month that this Monday's week belongs to."""
+    return str(format_date(monday + timedelta(days=3), "LLL"))
+
+
+def quarter(monday: date) -> str:
+    """As "Q4 2026", by the year that this Monday's week belongs to."""
+    return str(format_date(monday + timedelta(days=3), "QQQ yyyy"))
+
+
+def percent(share: int) -> str:
+    """As "28%"."""
+    return str(format_percent(share / 100))
 
 
 def _pattern(skeleton: str) -> str:

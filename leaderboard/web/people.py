@@ -15,15 +15,16 @@ from sqlmodel import Session
 
 from leaderboard import nominations, people, standings, thanks
 from leaderboard.config import OWN_SOURCE
+from leaderboard.guidelines import BY_SLUG
 from leaderboard.nominations import Card
 from leaderboard.points import WHY
 from leaderboard.tables import Person, Team
 from leaderboard.thanks import Said
 from leaderboard.web import access, config, db, now, row_number
-from leaderboard.web.charts import column_chart
+from leaderboard.web.charts import OverTime, over_time
 from leaderboard.web.export import MOST_ROWS, csv_file
 from leaderboard.web.pages import KIND_NAMES, iso, month
-from leaderboard.weeks import Week, periods
+from leaderboard.weeks import periods
 
 blueprint = Blueprint("people", __name__)
 
@@ -31,7 +32,8 @@ PAGE = 60
 EVERYBODY = 1_000_000
 MOMENTS = 12
 ENTRIES = 25
-WEEKS = 12
+SPANS = (12, 52)
+"""Weeks that the pictures show."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def person(handle: str) -> ResponseReturnValue:
             return redirect(url_for(".person", handle=found.handle), 301)
         said, place = diary(session, viewer, found, now_, request.args.get("after", ""))
         sees_points = people.sees_points(session, viewer, found)
-        points = weeks_of(session, found, now_) if sees_points else {}
+        points = pictures_of(session, found, now_) if sees_points else {}
         team = session.get_one(Team, found.team_id)
     return render_template(
         "person.html",
@@ -131,7 +133,7 @@ def points(handle: str) -> ResponseReturnValue:
         if found.handle != handle:
             return redirect(url_for(".points", handle=found.handle), 301)
         entries = explained(session, viewer, found, number("before"), ENTRIES + 1)
-        figures = weeks_of(session, found, now_)
+        figures = figures_of(session, found, now_)
     more = len(entries) > ENTRIES
     return render_template(
         "points.html",
@@ -140,7 +142,7 @@ def points(handle: str) -> ResponseReturnValue:
         entries=entries[:ENTRIES],
         next_url=url_for(".points", handle=handle, before=entries[ENTRIES - 1].id) if more else None,
         csv_url=url_for(".points_csv", handle=handle),
-        **figures,
+        figures=figures,
     )
 
 
@@ -216,23 +218,59 @@ def diary(
     return shown, f"{last_story}~{last_thanks}" if more else None
 
 
-def weeks_of(session: Session, person: Person, moment: datetime) -> dict[str, Any]:
-    """A person's points in sum: this week, month and year, and the last weeks as a chart and a table."""
+@blueprint.get("/people/<handle>/weeks.csv")
+def weeks_csv(handle: str) -> ResponseReturnValue:
+    """The points of the last ?weeks= by week and guideline, as the page draws them, as a file."""
+    viewer, moment = access.me(), now()
+    with db().reading() as session:
+        found = people.find(session, handle)
+        if found is None or not people.sees_points(session, viewer, found):
+            abort(404)
+        picture = picture_of(session, found, moment)
+    return weeks_file(f"weeks-{found.handle}", picture)
+
+
+def weeks_file(name: str, picture: OverTime) -> ResponseReturnValue:
+    """A picture's table as a file."""
+    header = (_("Week"), _("Points"), *(_(BY_SLUG[part.guideline].name) for part in picture.parts))
+    return csv_file(name, header, [(str(week), points, *each) for week, points, each in picture.rows])
+
+
+def span() -> int:
+    """How many weeks the address asks to be drawn."""
+    return SPANS[1] if request.args.get("weeks") == str(SPANS[1]) else SPANS[0]
+
+
+def picture_of(session: Session, person: Person, moment: datetime) -> OverTime:
+    """The person's points of the last weeks, by the clocks of their team."""
+    week = people.zones(session.get_one(Team, person.team_id)).week_of(moment)
+    weeks = [str(week - back) for back in reversed(range(span()))]
+    return over_time(standings.history(session, person.id or 0, weeks))
+
+
+def pictures_of(session: Session, person: Person, moment: datetime) -> dict[str, Any]:
+    """What a person's page says about points: figures, and the last weeks as pictures."""
+    weeks = span()
+    return {
+        "figures": figures_of(session, person, moment),
+        "over_time": picture_of(session, person, moment),
+        "spans": [
+            (name, url_for(".person", handle=person.handle, weeks=one, _anchor="over-time"), one == weeks)
+            for one, name in zip(SPANS, (_("12 weeks"), _("A year")), strict=True)
+        ],
+        "weeks_url": url_for(".weeks_csv", handle=person.handle, weeks=weeks),
+    }
+
+
+def figures_of(session: Session, person: Person, moment: datetime) -> dict[str, int]:
+    """A person's points in sum: this week, month and year."""
     zones = people.zones(session.get_one(Team, person.team_id))
     week = zones.week_of(moment)
     day = moment.astimezone(ZoneInfo(zones.of(week))).date()
-    last_weeks = [week - back for back in reversed(range(WEEKS))]
-    person_id = person.id or 0
-    history = standings.history(session, person_id, [str(one) for one in last_weeks])
-    weekly = [(one, history[str(one)].get("", 0)) for one in last_weeks]
     this_week, this_month, _quarter, year = (
-        standings.total(session, person_id, period) for period in periods(week, day)
+        standings.total(session, person.id or 0, period) for period in periods(week, day)
     )
-    return {
-        "figures": {"week": this_week, "month": this_month, "year": year},
-        "weekly": weekly,
-        "chart": column_chart([(f"{one.number}", points) for one, points in weekly], 400, 200),
-    }
+    return {"week": this_week, "month": this_month, "year": year}
 
 
 def explained(
@@ -280,4 +318,4 @@ def number(name: str) -> int | None:
     return row_number(request.args.get(name, ""))
 
 
-__all__ = ["Entry", "Week", "blueprint", "explained", "source_name"]
+__all__ = ["Entry", "blueprint", "explained", "source_name"]

@@ -1,5 +1,6 @@
 """/styleguide, in the demo: every component of components.html on one page, with made-up people, to look at and to test."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
@@ -11,13 +12,21 @@ from wtforms import BooleanField, RadioField, SelectField, StringField, TextArea
 from leaderboard.guidelines import BY_SLUG
 from leaderboard.nominations import Card
 from leaderboard.people import Shown
-from leaderboard.tables import Person
-from leaderboard.web.charts import column_chart
+from leaderboard.tables import EVERY, Person
+from leaderboard.web.charts import level, over_time, quarters_to, rhythm
 from leaderboard.web.forms import Form
+from leaderboard.weeks import Week
 
 blueprint = Blueprint("styleguide", __name__)
 
 MOMENT = datetime(2026, 11, 20, 14, 5, tzinfo=UTC)
+WEEK = Week(2026, 47)
+TOLD: dict[str, list[tuple[str, int | None]]] = {
+    "Care": [("Care", 24), ("Shop", 9), ("Shipping", None)],
+    "Shop": [("Care", 14), ("Shop", 3), ("Shipping", 0)],
+    "Shipping": [("Care", 0), ("Shop", None), ("Shipping", 18)],
+}
+"""Made-up stories between teams."""
 STORY = (
     "Mrs. Ito's flight left in forty minutes, and the blue shirt that her son was to wear hung in our other shop, across the "
     "river. Ben did not say that we don't have it here. He called ahead, ran to the tram, and met her at the station with the "
@@ -61,7 +70,7 @@ def styleguide() -> ResponseReturnValue:
     form = Example(meta={"csrf": False})
     form.name.errors = ["Nobody is called that here."]
     form.story.errors = ["Tell a little more: a story has at least 80 characters."]
-    weeks = [("41", 4), ("42", 0), ("43", 11), ("44", 7), ("45", 18), ("46", 3)]
+    weeks = [(WEEK - back, back * back % 11 * 4) for back in reversed(range(53))]
     return render_template(
         "styleguide.html",
         me=ana,
@@ -89,8 +98,31 @@ def styleguide() -> ResponseReturnValue:
             Row(2, Shown("Quiet Owl"), 38, -1),
             Row(4, Shown(ana.name, ana.handle), 12, None),
         ],
-        chart=column_chart(weeks, 400, 200),
+        pictures={
+            "": over_time(_by_guideline(weeks[-12:])),
+            "A year": over_time(_by_guideline(weeks)),
+            "One week": over_time(_by_guideline(weeks[-2:-1])),
+            "Without points": over_time({str(week): {} for week, _points in weeks[-12:]}),
+        },
+        rhythms=[
+            ("Care", rhythm(dict.fromkeys(quarters_to(WEEK, 5), 0) | dict(weeks), WEEK - 46, WEEK)),
+            ("New and quiet", rhythm(dict.fromkeys(quarters_to(WEEK, 5), 0), WEEK - 2, WEEK)),
+        ],
+        by_week=[(week, (points, 0)) for week, points in weeks[-3:]],
+        told=[
+            (name, [(stories, level(stories or 0, 24), name == about) for about, stories in told])
+            for name, told in TOLD.items()
+        ],
     )
+
+
+def _by_guideline(weeks: Sequence[tuple[Week, int]]) -> dict[str, dict[str, int]]:
+    """Made-up points: each week's, dealt to the first four guidelines."""
+    return {
+        str(week): {EVERY: points}
+        | {slug: points * (4 - place) // 10 for place, slug in enumerate(list(BY_SLUG)[:4])}
+        for week, points in weeks
+    }
 
 
 def _person(name: str) -> Person:

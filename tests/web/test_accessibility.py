@@ -24,6 +24,7 @@ COLOURS = {"resultTypes": ["violations"], "runOnly": ["color-contrast"]}
 BESIDES = (
     "/?team=shop&period=year",
     "/nominate?for=ben",
+    "/insights?team=_joined&weeks=52",
     "/people/lea",
     "/people/ana",
     "/stories?order=loved",

@@ -128,18 +128,6 @@ def test_no_place_in_a_diary_breaks_it(client_of: Client, after: str) -> None:
     assert client_of("ana").get(f"/people/ben?after={after}").status_code in (200, 400)
 
 
-def test_the_chart_is_there_as_a_table_with_the_same_numbers(
-    client_of: Client, db: Database, company: Company
-) -> None:
-    give(db, ben=2)
-    page = client_of("ben").get("/people/ben").text
-    drawn = re.findall(r"<title>(\d+): (\d+)</title>", page)
-    table = re.findall(r'<a href="/weeks/2026-W(\d+)">[^<]*</a></th><td class="number"[^>]*>(\d+)</td>', page)
-    assert drawn == table
-    assert len(drawn) == 12
-    assert drawn[-1] == ("47", "16")
-
-
 def test_what_was_taken_back_stands_as_an_entry_of_its_own(
     client_of: Client, db: Database, company: Company
 ) -> None:
@@ -179,7 +167,7 @@ def test_points_are_seen_as_far_as_the_person_allows(
     change(db, company, "ben", visibility=visibility, alias="Quiet Owl")
     client = client_of(viewer)
     page = client.get("/people/ben").text
-    assert ('class="chart"' in page) is sees
+    assert ('class="plot' in page) is sees
     assert ('href="/people/ben/points"' in page) is sees
     statement = client.get("/people/ben/points")
     assert statement.status_code == (200 if sees else 404)
