@@ -86,18 +86,19 @@ class _Ready:
         self.sql = state.statement
         self.error = dialect.dbapi.Error
         self._dialect = dialect
-        self._writers: list[tuple[str, Any]] = []
-        self._fixed: dict[str, Any] = {}
-        for name in state.positiontup if compiled.positional else state.parameters:
+        self._positional = compiled.positional
+        self._names = list(state.positiontup if compiled.positional else state.parameters)
+        self._fixed = {name: state.parameters[name] for name in self._names if name not in values}
+        self._writers: list[tuple[int, Any]] = []
+        for place, name in enumerate(self._names):
             known = compiled.binds.get(name)
             write: Any = state.processors.get(name)
             if known is not None:
                 write = known.type.dialect_impl(dialect).bind_processor(dialect)
-            self._writers.append((name, write))
-            if name not in values:
-                fixed = state.parameters[name]
-                self._fixed[name] = write(fixed) if write else fixed
-        self._positional = compiled.positional
+            if write and name in self._fixed:
+                self._fixed[name] = write(self._fixed[name])
+            elif write:
+                self._writers.append((place, write))
         columns = list(core.exported_columns)
         self._readers = [
             (place, read)
@@ -111,16 +112,11 @@ class _Ready:
 
     def parameters(self, values: Mapping[str, Any]) -> Any:
         """As the driver takes them: in order or by name, each in the form its type is written."""
-        fixed = self._fixed
-        if self._positional:
-            return [
-                fixed[name] if name in fixed else write(values[name]) if write else values[name]
-                for name, write in self._writers
-            ]
-        return {
-            name: fixed[name] if name in fixed else write(values[name]) if write else values[name]
-            for name, write in self._writers
-        }
+        given = {**self._fixed, **values} if self._fixed else values
+        found = [given[name] for name in self._names]
+        for place, write in self._writers:
+            found[place] = write(found[place])
+        return found if self._positional else dict(zip(self._names, found, strict=True))
 
     def row(self, found: Sequence[Any]) -> Any:
         """A row with names, each value in the form its type is read."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import permutations
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from leaderboard.config import OWN_SOURCE
 from leaderboard.database import Database
 from leaderboard.ledger import Share, link, outcomes, post
-from leaderboard.ledger.facts import EARNED_BY_OBJECT, EARNED_BY_TICKET
+from leaderboard.ledger.facts import EARNED_BY_OBJECT, EARNED_BY_TICKET, neighbours
 from leaderboard.plugin import Event
 from leaderboard.tables import COMPANY, EVERY, ClosedWeek, Credit, Identity, PointsEntry, Score
 from tests.make import NOON, Company
@@ -485,3 +486,29 @@ def test_what_a_thing_earned_before_is_found_by_the_thing_at_any_size_of_the_led
         plan = " / ".join(str(row[3]) for row in driver.execute(f"EXPLAIN QUERY PLAN {statement}"))
     db.dispose()
     assert plan.startswith("SEARCH event USING INDEX ix_event_"), plan
+
+
+def test_the_neighbours_of_a_fact_are_found_by_indexes_at_any_size_of_the_ledger(
+    tmp_path: Path, migrated_sqlite: Path
+) -> None:
+    db = Database(f"sqlite:///{shutil.copy(migrated_sqlite, tmp_path / 'planned.db')}")
+    row = SimpleNamespace(
+        person_id=1, source="desk", object="1", ticket="2", week="2026-W47", customer_key="c", counts_on=None
+    )
+    asked: list[str] = []
+    with db.reading() as session:
+        driver: Any = session.connection().connection.driver_connection
+        driver.set_trace_callback(asked.append)
+        assert neighbours(session, row) == []
+        driver.set_trace_callback(None)
+        (statement,) = (one for one in asked if one.startswith("SELECT"))
+        plan = [str(line[3]) for line in driver.execute(f"EXPLAIN QUERY PLAN {statement}")]
+    db.dispose()
+    assert [line for line in plan if line.startswith("SEARCH") and "PRIMARY KEY" not in line] == [
+        "SEARCH event USING INDEX ix_event_object (source=? AND object=?)",
+        "SEARCH credit USING INDEX sqlite_autoindex_credit_1 (event_id=?)",
+        "SEARCH event USING INDEX ix_event_ticket (source=? AND ticket=?)",
+        "SEARCH credit USING INDEX sqlite_autoindex_credit_1 (event_id=?)",
+        "SEARCH credit USING INDEX ix_credit_person_week (person_id=? AND week=? AND customer_key=? AND points>?)",
+        "SEARCH credit USING INDEX ix_credit_person_day (person_id=? AND kind=? AND counts_on=? AND points>?)",
+    ], plan

@@ -54,7 +54,6 @@ def accounts_of(session: Session, source: str, events: Iterable[Event], now: dat
     names = sorted(agents | {item.giver for item in items if item.giver})
     if not names:
         return {}
-    connection = session.connection()
     if source == OWN_SOURCE:
         found = [PEOPLE.first(session, {"name": name}) for name in names]
         return {row.account: Known.of(row) for row in found if row}
@@ -65,6 +64,7 @@ def accounts_of(session: Session, source: str, events: Iterable[Event], now: dat
         query = select(person.c.id, person.c.email).where(
             person.c.email.in_(addresses), person.c.bot.is_(False)
         )
+        connection = session.connection()
         people = {row.email: row.id for row in connection.execute(query)}
         for name in strangers:
             owner = people.get(name.strip().casefold())

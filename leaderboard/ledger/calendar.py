@@ -19,18 +19,20 @@ from leaderboard.weeks import Week
 closed_week = ClosedWeek.__table__  # type: ignore[attr-defined]
 rules_version = RulesVersion.__table__  # type: ignore[attr-defined]
 
-CLOSED = Statement(
-    select(closed_week.c.id).where(
-        closed_week.c.team_id == bindparam("team_id"), closed_week.c.week == bindparam("week")
-    )
+CLOSED_WEEK = select(closed_week.c.id).where(
+    closed_week.c.team_id == bindparam("team_id"), closed_week.c.week == bindparam("week")
 )
+CLOSED = Statement(CLOSED_WEEK)
 # The numbers as text: a version never changes, so what was read once need not be read again.
 VERSIONS = select(
     rules_version.c.version,
     cast(rules_version.c.points, Text).label("points"),
     cast(rules_version.c.fair_play, Text).label("fair_play"),
 ).order_by(rules_version.c.version.desc())
-RULES = Statement(VERSIONS.where(rules_version.c.from_week <= bindparam("week")).limit(1))
+RULING = VERSIONS.where(rules_version.c.from_week <= bindparam("week")).limit(1)
+RULES = Statement(RULING)
+# Both in one statement, because each is a way to the database and back.
+RULES_AND_CLOSED = Statement(RULING.add_columns(CLOSED_WEEK.exists().label("is_closed")))
 
 CLOCK_SKEW = timedelta(minutes=5)
 """How far a helpdesk's clock may run ahead of ours before its time stops counting."""
@@ -69,11 +71,13 @@ def counting(session: Session, team: Any, occurred_at: datetime, now: datetime) 
     """When a fact counts: when it happened, while that week of the team is open, otherwise now, and it says so."""
     places = zones(team)
     week = places.week_of(occurred_at)
-    late = str(week) < team.first_week or is_closed(session, team.id, week)
+    row = RULES_AND_CLOSED.first(session, {"team_id": team.id, "week": str(week)})
+    late = str(week) < team.first_week or (row.is_closed if row else is_closed(session, team.id, week))
     if late:
         occurred_at, week = now, open_week(session, team.id, now)
+    rules = _rules(*row[:3]) if row and not late else rules_of(session, week)
     day = occurred_at.astimezone(ZoneInfo(places.of(week))).date()
-    return Counting(occurred_at, day, str(week), late, rules_of(session, week))
+    return Counting(occurred_at, day, str(week), late, rules)
 
 
 def rules_of(session: Session, week: Week | str) -> Rules:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, select, union_all
 from sqlmodel import Session
 
 from leaderboard.points import WITNESS_OF, Fact, Rules
@@ -86,11 +86,22 @@ _about = select(
     event.c.due_at,
 )
 _SOURCE = event.c.source == bindparam("source")
-_EARNED = (
-    # + 0 keeps SQLite from the person's index: it would read all that the person ever earned, and not the thing's few facts
-    credit.c.person_id + 0 == bindparam("person_id"),
-    credit.c.week < bindparam("before"),
-    credit.c.points > 0,
+# + 0 keeps SQLite from the person's index: it would read all that the person ever earned, and not the thing's few facts
+_THEIRS = credit.c.person_id + 0 == bindparam("person_id")
+_EARNED = (_THEIRS, credit.c.week < bindparam("before"), credit.c.points > 0)
+
+_earning = rows.where(credit.c.points > 0)
+_by_person = _earning.where(credit.c.person_id == bindparam("person_id"))
+# In one statement, because each is a way to the database and back.
+NEIGHBOURS = Statement(
+    union_all(
+        _earning.where(_THEIRS, _SOURCE, event.c.object == bindparam("object")),
+        _earning.where(_THEIRS, _SOURCE, event.c.ticket == bindparam("ticket")),
+        _by_person.where(
+            credit.c.week == bindparam("week"), credit.c.customer_key == bindparam("customer_key")
+        ),
+        _by_person.where(credit.c.kind == "promise.kept", credit.c.counts_on == bindparam("counts_on")),
+    )
 )
 
 
@@ -209,6 +220,14 @@ def _promise_denied(row: Row, context: Context, rules: Rules, known: Any) -> str
         if made_at <= moved_at <= due_at:
             due_at = new_due_at
     return "promise_late_kept" if row.occurred_at > due_at else None
+
+
+def neighbours(session: Session, row: Row) -> list[Row]:
+    """What a person earned that a new fact of theirs may have to share with: about the same thing or ticket, from the same
+    customer in that week, or for promises kept on that day."""
+    names = ("person_id", "source", "object", "ticket", "week", "customer_key", "counts_on")
+    found = NEIGHBOURS.all(session, {name: getattr(row, name) for name in names})
+    return list({earlier.id: earlier for earlier in found}.values())
 
 
 def earned_before(session: Session, person_id: int, facts: Iterable[Row], before: str) -> dict[str, int]:

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
@@ -21,6 +22,7 @@ from leaderboard.ledger.facts import (
     earned_before,
     fact_of,
     groups_of,
+    neighbours,
     rows,
 )
 from leaderboard.points import WITNESS_OF, Fact, Fold, Outcome, Rules
@@ -38,22 +40,6 @@ TALLIES = Statement(
     select(tally)
     .where(tally.c.person_id == bindparam("person_id"), tally.c.week >= bindparam("week"))
     .order_by(tally.c.week)
-)
-OF_CUSTOMER = Statement(
-    rows.where(
-        credit.c.person_id == bindparam("person_id"),
-        credit.c.week == bindparam("week"),
-        credit.c.customer_key == bindparam("customer_key"),
-        credit.c.points > 0,
-    )
-)
-KEPT_THAT_DAY = Statement(
-    rows.where(
-        credit.c.person_id == bindparam("person_id"),
-        credit.c.kind == "promise.kept",
-        credit.c.counts_on == bindparam("counts_on"),
-        credit.c.points > 0,
-    )
 )
 LINES = select(entry).where(entry.c.id.in_(bindparam("ids", expanding=True)))
 NEW_ENTRY = Statement(insert(entry).returning(entry.c.id))
@@ -156,19 +142,17 @@ def count_alone(session: Session, row: Row, now: datetime) -> bool:
     fold = Fold(row.rules)
     if used:
         fold.witness.update({name: getattr(used, name) for name in WITNESSES})
-    if fact.groups:
-        fold.earned.update(earned_before(session, row.person_id, [row], "9999"))
-    if row.customer_key and fact.kind in RATINGS:
-        asked = {"person_id": row.person_id, "week": row.week, "customer_key": row.customer_key}
-        for earlier in OF_CUSTOMER.all(session, asked):
-            if earlier.kind in RATINGS:
-                fold.customer_groups[row.customer_key].add((groups_of(earlier) or (earlier.key,))[-1])
-    if fact.kind == "promise.kept":
-        asked = {"person_id": row.person_id, "counts_on": row.counts_on}
-        for earlier in KEPT_THAT_DAY.all(session, asked):
-            fold.promises[row.counts_on, None] += 1
+    for earlier in neighbours(session, row):
+        groups = groups_of(earlier)
+        for group in groups:
+            if group in fact.groups:
+                fold.earned[group] += earlier.points
+        if earlier.kind in RATINGS and earlier.week == row.week and earlier.customer_key:
+            fold.customer_groups[earlier.customer_key].add((groups or (earlier.key,))[-1])
+        if earlier.kind == "promise.kept":
+            fold.promises[earlier.counts_on, None] += 1
             if earlier.ticket:
-                fold.promises[row.counts_on, f"{earlier.source}|{earlier.ticket}"] += 1
+                fold.promises[earlier.counts_on, f"{earlier.source}|{earlier.ticket}"] += 1
     shares_a_group = any(fold.earned.values())
     outcome = fold.add(fact)
     if not is_last and (shares_a_group or (outcome.points, outcome.why) != (fact.worth, fact.why)):
@@ -186,13 +170,12 @@ def post_differences(
     session: Session, facts: Sequence[Row], found: Mapping[int, Outcome | None], now: datetime
 ) -> int:
     """Write the ledger lines that bring each credit to its outcome (None: nothing); returns how many."""
-    connection = session.connection()
     live_ids = [row.entry_id for row in facts if row.entry_id]
     live: dict[int, Any] = {}
     for start in range(0, len(live_ids), 500):
-        lines = connection.execute(LINES, {"ids": live_ids[start : start + 500]})
+        lines = session.connection().execute(LINES, {"ids": live_ids[start : start + 500]})
         live |= {line.credit_id: line for line in lines}
-    changes: Counter[tuple[int, str, str, int]] = Counter()
+    changes: dict[tuple[int, str, str, int], int] = defaultdict(int)
     written = 0
     for row in facts:
         old, new = live.get(row.id), found[row.id]
@@ -206,7 +189,7 @@ def post_differences(
             continue
         entry_id = None
         if old:
-            reverse(connection, old, "corrected" if new else "withdrawn", now)
+            reverse(session.connection(), old, "corrected" if new else "withdrawn", now)
             _count(changes, old, -old.points)
             written += 1
         if new:
@@ -228,7 +211,7 @@ def post_differences(
                 "reverses_id": None,
             }
             entry_id = NEW_ENTRY.scalar(session, values)
-            _count(changes, _Line(**values), new.points)
+            _count(changes, SimpleNamespace(**values), new.points)
             written += 1
         now_worth = {"credit": row.id, "points": new.points if new else 0, "entry_id": entry_id}
         WORTH.run(session, now_worth)
@@ -236,25 +219,6 @@ def post_differences(
     if written:
         beat(session, facts[0].person_id)
     return written
-
-
-@dataclass(frozen=True)
-class _Line:
-    credit_id: int
-    event_id: int
-    person_id: int
-    team_id: int
-    kind: str
-    witness: str
-    guideline: str
-    points: int
-    full_points: int
-    why: str
-    week: str
-    counts_on: Any
-    rules_version: int
-    posted_at: datetime
-    reverses_id: int | None
 
 
 def reverse(connection: Any, old: Any, why: str, now: datetime) -> None:
@@ -266,13 +230,13 @@ def reverse(connection: Any, old: Any, why: str, now: datetime) -> None:
 
 def score_keys(line: Any) -> Iterable[tuple[int, str, str, int]]:
     """The running scores that one line of the ledger moves."""
-    for team_id in (COMPANY, line.team_id):
-        for period in periods(Week.parse(line.week), line.counts_on):
+    for period in periods(Week.parse(line.week), line.counts_on):
+        for team_id in (COMPANY, line.team_id):
             for guideline in (EVERY, line.guideline):
                 yield team_id, period, guideline, line.person_id
 
 
-def _count(changes: Counter[tuple[int, str, str, int]], line: Any, points: int) -> None:
+def _count(changes: dict[tuple[int, str, str, int], int], line: Any, points: int) -> None:
     if points:
         for key in score_keys(line):
             changes[key] += points
