@@ -8,7 +8,9 @@ from collections import namedtuple
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sqlalchemy import BindParameter
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.visitors import replacement_traverse
 from sqlmodel import Session
 
 
@@ -77,27 +79,34 @@ def _connection(session: Session) -> Any:
     return known
 
 
+def _written_out(element: Any, **_: Any) -> Any:
+    """A constant stands in the text: SQLite would plan a statement anew each time where LIMIT or a range is a parameter."""
+    if isinstance(element, BindParameter) and not element.required:
+        return element.render_literal_execute()
+    return None
+
+
 class _Ready:
     """A statement compiled for one dialect."""
 
     def __init__(self, core: Any, dialect: Any, values: Mapping[str, Any]) -> None:
-        compiled = core.compile(dialect=dialect, column_keys=list(values))
-        state = compiled.construct_expanded_state(dict(values))  # lists of constants are written out
+        compiled = replacement_traverse(core, {}, _written_out).compile(
+            dialect=dialect, column_keys=list(values)
+        )
+        state = compiled.construct_expanded_state(dict(values))
         self.sql = state.statement
         self.error = dialect.dbapi.Error
         self._dialect = dialect
         self._positional = compiled.positional
         self._names = list(state.positiontup if compiled.positional else state.parameters)
-        self._fixed = {name: state.parameters[name] for name in self._names if name not in values}
+        self._fixed = {name: state.parameters[name] for name in self._names if name not in values}  # OFFSET 0
         self._writers: list[tuple[int, Any]] = []
         for place, name in enumerate(self._names):
             known = compiled.binds.get(name)
             write: Any = state.processors.get(name)
             if known is not None:
                 write = known.type.dialect_impl(dialect).bind_processor(dialect)
-            if write and name in self._fixed:
-                self._fixed[name] = write(self._fixed[name])
-            elif write:
+            if write:
                 self._writers.append((place, write))
         columns = list(core.exported_columns)
         self._readers = [
@@ -112,7 +121,7 @@ class _Ready:
 
     def parameters(self, values: Mapping[str, Any]) -> Any:
         """As the driver takes them: in order or by name, each in the form its type is written."""
-        given = {**self._fixed, **values} if self._fixed else values
+        given = {**values, **self._fixed} if self._fixed else values
         found = [given[name] for name in self._names]
         for place, write in self._writers:
             found[place] = write(found[place])
