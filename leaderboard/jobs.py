@@ -26,6 +26,7 @@ from leaderboard import (
     recognition,
     weeks,
 )
+from leaderboard.announcements import letters
 from leaderboard.audit import audit
 from leaderboard.config import Config
 from leaderboard.database import Database, Unavailable, insert
@@ -255,6 +256,7 @@ JOBS = (
     Job("promises", 60, miss_promises),
     Job("newcomers", 60, link_newcomers),
     Job("notices", 5, tell_notices),
+    Job("letters", 15, letters.deliver_letters),
     Job("retention", 3600, forget),
     Job("audit", 600, audit_nightly),
 )

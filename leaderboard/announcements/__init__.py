@@ -14,15 +14,16 @@ import unicodedata
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from flask_babel import gettext as _
-from sqlalchemy import ColumnElement, and_, or_, update
+from sqlalchemy import or_, update
 from sqlmodel import Session, col, select
 
 from leaderboard.announcements import courier
+from leaderboard.announcements.leasing import LEASE, LOST, WAITS, lost, outcome, waits
 from leaderboard.announcements.mail import NotSent, clean_subject, send_mail
 from leaderboard.config import Config
 from leaderboard.database import Database, beat, insert
@@ -54,10 +55,6 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-LEASE = timedelta(minutes=20)
-"""Longer than the longest send (seven answers of an SMTP server at 120 s each): a lease that ran out has lost its sender."""
-WAITS = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 180, 360, 720, 1440))
-"""How long to wait after each try that failed; after the last one the row is *failed* until a person sends it again."""
 WHY_NOT = {
     "unknown": "it is not the address of a service that we know",
     "forbidden": "the service is not on the list of [announce] schemas",
@@ -261,13 +258,13 @@ def lease(session: Session, now: datetime, limit: int = AT_ONCE) -> list[Parcel]
     """
     session.connection().execute(
         update(Announcement)
-        .where(_lost(now))
-        .values(state="unsure", leased_until=None, error="the sender stopped while it was sending")
+        .where(lost(Announcement, now))
+        .values(state="unsure", leased_until=None, error=LOST)
     )
     found = session.exec(
         select(Announcement, Channel)
         .join(Channel, col(Channel.id) == col(Announcement.channel_id))
-        .where(_waits(now))
+        .where(waits(Announcement, now))
         .order_by(col(Announcement.attempts), col(Announcement.next_try_at), col(Announcement.id))
         .limit(limit)
         .with_for_update(skip_locked=True, of=Announcement)
@@ -287,15 +284,6 @@ def lease(session: Session, now: datetime, limit: int = AT_ONCE) -> list[Parcel]
 
 def mark(session: Session, parcel: Parcel, problem: NotSent | None, now: datetime) -> None:
     """Write down how a send ended. A row that meanwhile counts as unsure (its lease ran out) learns the truth as well."""
-    if problem is None:
-        values: dict[str, Any] = {"state": "sent", "sent_at": now, "error": None}
-    elif problem.unsure:
-        values = {"state": "unsure", "error": str(problem)}
-    elif problem.lasting or parcel.attempts > len(WAITS):
-        values = {"state": "failed", "error": str(problem)}
-    else:
-        wait = WAITS[parcel.attempts - 1]
-        values = {"state": "waiting", "next_try_at": now + wait, "error": str(problem)}
     session.connection().execute(
         update(Announcement)
         .where(
@@ -303,7 +291,7 @@ def mark(session: Session, parcel: Parcel, problem: NotSent | None, now: datetim
             col(Announcement.state).in_(("sending", "unsure")),
             col(Announcement.attempts) == parcel.attempts,
         )
-        .values(leased_until=None, **values)
+        .values(leased_until=None, **outcome(problem, parcel.attempts, now))
     )
     beat(session)
 
@@ -325,20 +313,11 @@ def deliver_due(db: Database, config: Config, clock: Clock) -> int:
 def _something_due(session: Session, now: datetime) -> bool:
     """Whether a row waits or has lost its sender; most steps find none and need no unit of work."""
     return (
-        session.exec(select(Announcement.id).where(or_(_waits(now), _lost(now))).limit(1)).first() is not None
+        session.exec(
+            select(Announcement.id).where(or_(waits(Announcement, now), lost(Announcement, now))).limit(1)
+        ).first()
+        is not None
     )
-
-
-def _waits(now: datetime) -> ColumnElement[bool]:
-    """Rows whose time has come; one that waits longer than we ever let wait was written before the clock was put back."""
-    at = col(Announcement.next_try_at)
-    return and_(col(Announcement.state) == "waiting", or_(at <= now, at > now + WAITS[-1]))
-
-
-def _lost(now: datetime) -> ColumnElement[bool]:
-    """Rows whose sender is gone; twice a lease, since two machines' clocks may differ a little."""
-    until = col(Announcement.leased_until)
-    return and_(col(Announcement.state) == "sending", or_(until <= now, until > now + 2 * LEASE))
 
 
 def _deliver(db: Database, config: Config, clock: Clock, parcel: Parcel) -> None:

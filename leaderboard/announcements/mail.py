@@ -4,7 +4,7 @@ import re
 import smtplib
 import ssl
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 from email.message import EmailMessage
@@ -28,10 +28,19 @@ class NotSent(Exception):
         self.unsure = unsure
 
 
-def send_mail(config: Config, to: str | Sequence[str], subject: str, text: str) -> None:
+def send_mail(
+    config: Config,
+    to: str | Sequence[str],
+    subject: str,
+    text: str,
+    *,
+    html: str = "",
+    headers: Mapping[str, str] | None = None,
+) -> None:
     """Send plain text to one or several addresses in one message; returns when the server has taken it. Raises NotSent.
 
-    Call it outside any unit of work: it may wait `[mail] timeout` seconds at each step.
+    `html` says the same for programs that show it; `headers` come on top of our own. Call it outside any unit of work: it
+    may wait `[mail] timeout` seconds at each step.
     """
     mail = config.mail
     if not mail.server:
@@ -42,7 +51,11 @@ def send_mail(config: Config, to: str | Sequence[str], subject: str, text: str) 
     message["Subject"] = clean_subject(subject)
     message["Message-ID"] = make_msgid(domain=mail.sender.rpartition("@")[2].rstrip(">") or None)
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers, please
+    for name, value in (headers or {}).items():
+        message[name] = value
     message.set_content(text)
+    if html:
+        message.add_alternative(html, subtype="html")
     handed_over = False
     try:
         server = _connect(mail)

@@ -18,16 +18,16 @@ from typing import Any
 from flask.testing import FlaskClient
 from rich.console import Console
 from rich.progress import Progress
-from sqlmodel import select
+from sqlmodel import func, select
 
-from leaderboard import jobs
+from leaderboard import jobs, notices
 from leaderboard.app import create_app
 from leaderboard.config import Config
 from leaderboard.database import Database
 from leaderboard.demo import company
 from leaderboard.ledger import record_rules
 from leaderboard.people import hash_password, import_csv, slug_of
-from leaderboard.tables import Person, Team
+from leaderboard.tables import Notice, Person, Team
 from leaderboard.weeks import Week, at_local, week_of
 
 WEEKS = 10
@@ -98,6 +98,7 @@ class Story:
                 bar.update(task, advance=1)
         self.moment = self.until
         self.tick()
+        self.read_up()
 
     def at(self, moment: datetime, act: Callable[[], object]) -> None:
         """Write an act into the diary, unless it lies in the future."""
@@ -307,6 +308,15 @@ class Story:
         """What the clock would do at this moment."""
         jobs.close_weeks(self.db, self.config, lambda: self.moment)
         jobs.miss_promises(self.db, self.config, lambda: self.moment)
+        jobs.tell_notices(self.db, self.config, lambda: self.moment)
+
+    def read_up(self) -> None:
+        """Everybody has read what they were told until the day before yesterday."""
+        with self.db.writing() as session:
+            old = select(func.max(Notice.id)).where(Notice.at < self.until - timedelta(days=2))
+            if until := session.exec(old).one():
+                for person in session.exec(select(Person)).all():
+                    notices.read_all(session, person, until, self.moment)
 
     def browser(self, name: str) -> tuple[FlaskClient, str]:
         """A browser of this person, signed in, and the token of its forms."""

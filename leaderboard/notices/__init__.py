@@ -10,7 +10,7 @@ from leaderboard.notices.choosing import (
     willing,
 )
 from leaderboard.notices.finding import Found, look
-from leaderboard.notices.reading import Said, forget, listed, opened, read_all, sentence
+from leaderboard.notices.reading import Said, described, forget, listed, opened, read_all, sentence
 from leaderboard.notices.telling import drop, ring, rings, stand, stands, tell, tell_again
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Found",
     "Said",
     "choose",
+    "described",
     "drop",
     "forget",
     "listed",

@@ -1,10 +1,12 @@
 """What a person was told, as they read it: in words made of the things as they are now. What may not be seen is not told."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from flask_babel import gettext as _
+from flask_babel import ngettext
 from sqlalchemy import and_, delete, or_, update
 from sqlmodel import Session, col, select
 
@@ -36,8 +38,6 @@ LEFT_OVER = 1_000
 """Rows that one unit of work forgets."""
 CROSSED = N_("Crossed the aisle")
 
-Gettext = Callable[..., str]
-
 
 @dataclass(frozen=True)
 class Said:
@@ -59,9 +59,13 @@ class Said:
     due_at: datetime | None = None
 
 
-def sentence(said: Said, _: Gettext, ngettext: Gettext) -> str:
-    """The notice in one sentence, in the language that these two functions speak."""
-    who, whom = said.who[0] if said.who else "", _names(said.whom, _)
+def sentence(said: Said) -> str:
+    """The notice in one sentence, in the language of whoever is spoken to."""
+    return str(_sentence(said))
+
+
+def _sentence(said: Said) -> Any:
+    who, whom = said.who[0] if said.who else "", _names(said.whom)
     match said.sort:
         case "story":
             return _("%(who)s told a story about you", who=who)
@@ -107,10 +111,10 @@ def sentence(said: Said, _: Gettext, ngettext: Gettext) -> str:
             return ngettext("%(num)s story waits for you", "%(num)s stories wait for you", said.many)
 
 
-def _names(names: Sequence[str], _: Gettext) -> str:
+def _names(names: Sequence[str]) -> str:
     if len(names) < 2:
         return "".join(names)
-    return ", ".join(names[:-1]) + _(" and ") + names[-1]
+    return ", ".join(names[:-1]) + str(_(" and ")) + names[-1]
 
 
 # ---------------------------------------------------------------- reading

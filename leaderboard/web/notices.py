@@ -4,10 +4,10 @@ from flask import Blueprint, abort, flash, redirect, render_template, request, u
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from flask_babel import ngettext
 from wtforms import SelectField
 
 from leaderboard import notices
+from leaderboard.announcements import letters
 from leaderboard.plugin import Invalid
 from leaderboard.tables import Person
 from leaderboard.web import access, config, db, now, row_number
@@ -56,7 +56,7 @@ def listing() -> ResponseReturnValue:
         found, after = notices.listed(session, viewer, request.args.get("after", ""), PAGE)
     return render_template(
         "notices.html",
-        notices=[(said, notices.sentence(said, _, ngettext), icon_of(said)) for said in found],
+        notices=[(said, notices.sentence(said), icon_of(said)) for said in found],
         until=max((said.id for said in found), default=0),
         unread=viewer.unread or any(not said.read for said in found),
         next_url=url_for(".listing", after=after) if after else None,
@@ -77,7 +77,7 @@ def listing_csv() -> ResponseReturnValue:
     rows = [
         (
             iso(said.at),
-            notices.sentence(said, _, ngettext),
+            notices.sentence(said),
             said.words,
             _("yes") if said.read else _("no"),
             config().public_url + said.url,
@@ -107,6 +107,24 @@ def read_all() -> ResponseReturnValue:
     with db().writing() as session:
         notices.read_all(session, access.me(), until, now())
     return redirect(url_for(".listing"), 303)
+
+
+@blueprint.route("/notices/mail/<token>", methods=["GET", "POST"])
+@access.public
+@access.proves_itself
+def no_more_mail(token: str) -> ResponseReturnValue:
+    """End one's mails by the link in any of them; a mail program posts it by itself (RFC 8058)."""
+    try:
+        with db().reading() as session:
+            person = letters.person_of_stop(session, config(), token)
+    except LookupError:
+        raise Invalid(
+            _("This link is not whole. Copy all of it from the mail, or sign in and choose on your page.")
+        ) from None
+    if request.method == "POST":
+        with db().writing() as session:
+            notices.no_more_mail(session, session.get_one(Person, person.id))
+    return render_template("no_more_mail.html", address=person.email, done=request.method == "POST")
 
 
 @blueprint.route("/me/notices", methods=["GET", "POST"])

@@ -14,6 +14,7 @@ from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 from leaderboard import announcements, config, invitations, jobs, ledger, people, promises, recognition
+from leaderboard.announcements import letters
 from leaderboard.app import create_app
 from leaderboard.database import Database
 from leaderboard.points import FairPlay, Points, Rules
@@ -150,6 +151,7 @@ def _this_week(app: Flask, db: Database, company: Company, clock: Clock) -> dict
     with db.reading() as session, app.test_request_context():
         link = link_to_set_password(session.get_one(Person, company["chris"]))
         invited = invitations.link(app.extensions["config"], session.get_one(Person, company["max"]), now)
+        ended = letters.stop_token(app.extensions["config"], session.get_one(Person, company["chris"]))
     return found | {
         "handle": "ben",
         "person": "ben",
@@ -160,6 +162,7 @@ def _this_week(app: Flask, db: Database, company: Company, clock: Clock) -> dict
         "source": "standard",
         "number": 1,
         "notices.number": 1,
+        "notices.token": ended,
         "delivery": 1,
         "identity": 1,
         "token_id": 1,
