@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flask_babel import gettext as _
-from sqlalchemy import or_, update
+from sqlalchemy import delete, or_, update
 from sqlmodel import Session, col, select
 
 from leaderboard.announcements import courier
@@ -188,8 +188,20 @@ def _check_url(config: Config, url: str) -> str:
 # ---------------------------------------------------------------- the outbox
 
 
-def queue(session: Session, closed_week_id: int, team_id: int, subject: str, body: str, now: datetime) -> int:
-    """One row for each of the team's active channels; how many are new. A second call adds nothing."""
+def queue(
+    session: Session,
+    closed_week_id: int,
+    team_id: int,
+    subject: str,
+    body: str,
+    now: datetime,
+    *,
+    hold: timedelta = timedelta(0),
+) -> int:
+    """One row for each of the team's active channels; how many are new. A second call adds nothing.
+
+    They leave once `hold` is over; until then `take_back` takes them out again.
+    """
     new = 0
     table = Announcement.__table__  # type: ignore[attr-defined]
     for channel in channels(session, team_id):
@@ -201,11 +213,20 @@ def queue(session: Session, closed_week_id: int, team_id: int, subject: str, bod
             "state": "waiting",
             "attempts": 0,
             "created_at": now,
-            "next_try_at": now,
+            "next_try_at": now + hold,
         }
         statement = insert(session, table).values(row).on_conflict_do_nothing().returning(table.c.id)
         new += session.connection().execute(statement).first() is not None
     return new
+
+
+def take_back(session: Session, closed_week_id: int) -> None:
+    """Take a week's messages out again. Invalid once one of them may have left."""
+    rows = Announcement.__table__  # type: ignore[attr-defined]
+    of_it = rows.c.closed_week_id == closed_week_id
+    session.connection().execute(delete(rows).where(of_it, rows.c.state == "waiting", rows.c.attempts == 0))
+    if session.connection().execute(select(rows.c.id).where(of_it).limit(1)).first() is not None:
+        raise Invalid(_("Its messages are on their way already."))
 
 
 def of_week(session: Session, closed_week_id: int) -> list[tuple[Announcement, Channel]]:

@@ -5,25 +5,30 @@ PermissionError means that this person may not do this to that story; LookupErro
 
 from leaderboard.nominations.co_signing import co_sign, co_signers, take_back
 from leaderboard.nominations.judging import (
+    UNDO_FOR,
     accept,
     decline,
     hide,
     judged,
     judges,
+    may_judge,
+    may_undo,
     reopen,
     show,
     to_judge,
+    undo,
     waiting_for,
     withdraw,
 )
 from leaderboard.nominations.seeing import about, find, may_see, shown_to
 from leaderboard.nominations.stories import nominees_of as starring
-from leaderboard.nominations.stories import people_in
+from leaderboard.nominations.stories import people_in, starring_in
 from leaderboard.nominations.telling import MAX_NAMED, Telling, Told, edit, examine, judging_team, nominate
 from leaderboard.nominations.wall import Card, Wall, card, cards, mine, newest, wall
 
 __all__ = [
     "MAX_NAMED",
+    "UNDO_FOR",
     "Card",
     "Telling",
     "Told",
@@ -42,7 +47,9 @@ __all__ = [
     "judged",
     "judges",
     "judging_team",
+    "may_judge",
     "may_see",
+    "may_undo",
     "mine",
     "newest",
     "nominate",
@@ -51,8 +58,10 @@ __all__ = [
     "show",
     "shown_to",
     "starring",
+    "starring_in",
     "take_back",
     "to_judge",
+    "undo",
     "waiting_for",
     "wall",
     "withdraw",

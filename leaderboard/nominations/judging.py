@@ -22,9 +22,12 @@ from leaderboard.nominations.stories import (
 )
 from leaderboard.nominations.telling import Told, weigh_again
 from leaderboard.plugin import Invalid
-from leaderboard.tables import Nomination, Nominee, Person, TeamLead, is_uid
+from leaderboard.tables import ClosedWeek, Nomination, Nominee, Person, TeamLead, is_uid
 
 MAX_REASON = 500
+UNDO_FOR = timedelta(seconds=60)
+"""So long a lead may take the last step back as if it had not been. Pages offer it for ten seconds; the rest is for slow lines.
+Nothing is sent to anybody before it is over."""
 MAX_DESK = 200
 """A desk shows at most so many stories at a time."""
 MOST_LOOKED_AT = 2_000
@@ -136,11 +139,30 @@ def decline(session: Session, uid: str, by: Person, reason: str, now: datetime) 
     return nomination
 
 
-def reopen(session: Session, uid: str, by: Person, now: datetime) -> Nomination:
-    """Undo a judgement: the story waits again, and what it earned is taken back.
+def undo(session: Session, uid: str, by: Person, now: datetime) -> Nomination:
+    """Take back one's own judgement of a moment ago. Invalid once UNDO_FOR is over, or when something rests on it by now."""
+    return _let_wait_again(session, uid, by, now, at_once=True)
 
-    A declined story gave its place in the allowance back, so what it earns is decided again.
+
+def reopen(session: Session, uid: str, by: Person, now: datetime) -> Nomination:
+    """Let a judged story wait again, whoever judged it and whenever that was.
+
+    What it earned is taken back. A declined story gave its place in the allowance back, so what it earns is decided again.
     """
+    return _let_wait_again(session, uid, by, now, at_once=False)
+
+
+def may_undo(nomination: Nomination, by: Person, now: datetime) -> bool:
+    """Whether `undo` is still offered to this person."""
+    return (
+        nomination.state in ("accepted", "declined")
+        and nomination.judged_by == by.id
+        and nomination.judged_at is not None
+        and now - nomination.judged_at <= UNDO_FOR
+    )
+
+
+def _let_wait_again(session: Session, uid: str, by: Person, now: datetime, *, at_once: bool) -> Nomination:
     lock = select(Nomination.nominator_id, Nomination.id).where(Nomination.uid == uid)
     found = session.exec(lock).first() if is_uid(uid) else None
     if found is None:
@@ -148,8 +170,14 @@ def reopen(session: Session, uid: str, by: Person, now: datetime) -> Nomination:
     nominator = now_known_as(session, session.get_one(Person, found[0]))
     lock_names(session, fairness.hold(session, nominator, []))
     nomination = _for_judgement(session, uid, by, "accepted", "declined")
+    if at_once and nomination.judged_by != by.id:
+        raise _quicker()
+    if at_once and not may_undo(nomination, by, now):
+        raise Invalid(_("That was a while ago. Under “Judged in the last two weeks” it can wait again."))
     if nomination.state == "accepted":
         take_credit_back(session, nomination, now)
+        if at_once:
+            _refuse_closed(session, nomination)
     else:
         nominees = tuple(person for _nominee, person in nominees_of(session, nomination))
         told = Told(
@@ -164,6 +192,21 @@ def reopen(session: Session, uid: str, by: Person, now: datetime) -> Nomination:
     return nomination
 
 
+def _refuse_closed(session: Session, nomination: Nomination) -> None:
+    """A week closed since holds the story. Asked once its points are taken back, for no team's week closes from then on."""
+    teams = {person.team_id for _nominee, person in nominees_of(session, nomination)}
+    since = select(ClosedWeek.id).where(
+        col(ClosedWeek.team_id).in_(teams), col(ClosedWeek.closed_at) >= nomination.judged_at
+    )
+    if session.exec(since.limit(1)).first() is not None:
+        raise Invalid(
+            _(
+                "The week was closed meanwhile and has this story in it. Under “Judged in the last two weeks” it can wait "
+                "again; the week's page then says so."
+            )
+        )
+
+
 def _for_judgement(session: Session, uid: str, by: Person, *states: str) -> Nomination:
     nomination = held(session, uid)
     if not may_judge(session, by, nomination):
@@ -171,8 +214,12 @@ def _for_judgement(session: Session, uid: str, by: Person, *states: str) -> Nomi
             "nobody judges a story that they wrote or star in, or that waits for somebody else"
         )
     if nomination.state not in states:
-        raise Invalid(_("Somebody was quicker: this story is not where you saw it. Please look again."))
+        raise _quicker()
     return nomination
+
+
+def _quicker() -> Invalid:
+    return Invalid(_("Somebody was quicker: this story is not where you saw it. Please look again."))
 
 
 # --- withdrawing and hiding ---------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """What every step of a story needs: its row held for the unit of work, its people, and its credits in the ledger."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from sqlmodel import Session, col, select
@@ -24,13 +25,23 @@ def held(session: Session, uid: str) -> Nomination:
 
 def nominees_of(session: Session, nomination: Nomination) -> list[tuple[Nominee, Person]]:
     """Who the story is about, in the nominator's order; who was merged since is the person they are now."""
+    return starring_in(session, [nomination]).get(nomination.id or 0, [])
+
+
+def starring_in(
+    session: Session, nominations: Sequence[Nomination]
+) -> Mapping[int, list[tuple[Nominee, Person]]]:
+    """The same of several stories at once, by their ids."""
     query = (
         select(Nominee, Person)
         .join(Person, col(Person.id) == Nominee.person_id)
-        .where(Nominee.nomination_id == nomination.id)
+        .where(col(Nominee.nomination_id).in_([nomination.id for nomination in nominations]))
         .order_by(col(Nominee.position))
     )
-    return [(nominee, now_known_as(session, person)) for nominee, person in session.exec(query)]
+    found: dict[int, list[tuple[Nominee, Person]]] = defaultdict(list)
+    for nominee, person in session.exec(query):
+        found[nominee.nomination_id].append((nominee, now_known_as(session, person)))
+    return found
 
 
 def people_in(session: Session, nomination: Nomination) -> list[Person]:

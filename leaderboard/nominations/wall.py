@@ -1,7 +1,6 @@
 """Stories as they are shown: on the wall, on the home page, on a person's page."""
 
 import re
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -12,7 +11,7 @@ from sqlmodel import Session, col, select
 
 from leaderboard.config import OWN_SOURCE
 from leaderboard.nominations.seeing import for_the_eyes_of, shown_to
-from leaderboard.nominations.stories import now_known_as
+from leaderboard.nominations.stories import now_known_as, starring_in
 from leaderboard.plugin import Invalid
 from leaderboard.statements import Statement
 from leaderboard.tables import CoSign, Credit, Nomination, Nominee, Person
@@ -127,15 +126,7 @@ def card(session: Session, nomination: Nomination, viewer: Person) -> Card:
 def cards(session: Session, nominations: Sequence[Nomination], viewer: Person) -> list[Card]:
     """These stories, as this person sees them; asks the database a fixed number of times, however many they are."""
     ids = [nomination.id or 0 for nomination in nominations]
-    named: dict[int, list[tuple[Nominee, Person]]] = defaultdict(list)
-    starring = (
-        select(Nominee, Person)
-        .join(Person, col(Person.id) == Nominee.person_id)
-        .where(col(Nominee.nomination_id).in_(ids))
-        .order_by(col(Nominee.position))
-    )
-    for nominee, person in session.exec(starring):
-        named[nominee.nomination_id].append((nominee, now_known_as(session, person)))
+    named = starring_in(session, nominations)
     tellers = select(Person).where(col(Person.id).in_({each.nominator_id for each in nominations}))
     teller = {person.id: now_known_as(session, person) for person in session.exec(tellers)}
     signed = set(
@@ -148,7 +139,7 @@ def cards(session: Session, nominations: Sequence[Nomination], viewer: Person) -
     earned = _earned(session, [f"story/{nomination.uid}" for nomination in nominations])
     found = []
     for nomination in nominations:
-        people = named[nomination.id or 0]
+        people = named.get(nomination.id or 0, [])
         own = teller[nomination.nominator_id].id == viewer.id or any(
             who.id == viewer.id for _n, who in people
         )

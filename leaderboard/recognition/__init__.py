@@ -9,12 +9,14 @@ from leaderboard.recognition.announcing import (
     announce,
     announce_due,
     drop,
+    may_undo_announcement,
     message,
     not_by,
     pick,
     save_words,
     standing_winners,
     take_back_drop,
+    undo_announcement,
 )
 from leaderboard.recognition.closing import Waiting, close_week, closes_at, due, waiting
 from leaderboard.recognition.desk import Choice, Desk, desk, to_prepare
@@ -58,6 +60,7 @@ __all__ = [
     "desk",
     "drop",
     "due",
+    "may_undo_announcement",
     "message",
     "not_by",
     "page_of_company",
@@ -69,6 +72,7 @@ __all__ = [
     "standings_of",
     "take_back_drop",
     "to_prepare",
+    "undo_announcement",
     "waiting",
     "winners",
 ]

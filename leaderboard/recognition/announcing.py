@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from babel.dates import format_interval
@@ -17,6 +17,7 @@ from leaderboard.database import beat
 from leaderboard.fairness import clean_text
 from leaderboard.guidelines import BY_SLUG, huddle_of
 from leaderboard.languages import speaking
+from leaderboard.nominations import UNDO_FOR
 from leaderboard.people import leads, leads_of, zones
 from leaderboard.plugin import Invalid
 from leaderboard.recognition.drafting import CATEGORIES, board_name, category_name
@@ -216,7 +217,10 @@ def announce(
     now: datetime,
     by: Person | None,
 ) -> ClosedWeek:
-    """Freeze the words and put one message per channel into the outbox. `by` None is the clock. Raises Invalid."""
+    """Freeze the words and put one message per channel into the outbox. `by` None is the clock. Raises Invalid.
+
+    What a person announces leaves once UNDO_FOR is over.
+    """
     closed = session.get_one(ClosedWeek, closed_id, populate_existing=True, with_for_update=True)
     if closed.announced_at is not None:
         raise Invalid(_("This week was announced; its words stay as they were."))
@@ -238,12 +242,34 @@ def announce(
     )
     if not changed.rowcount:
         raise Invalid(_("This week was announced; its words stay as they were."))
-    announcements.queue(session, closed_id, closed.team_id, said.subject, said.text, now)
+    hold = timedelta(0) if by is None else UNDO_FOR
+    announcements.queue(session, closed_id, closed.team_id, said.subject, said.text, now, hold=hold)
     for row, whose in standing_winners(session, closed):
         notices.tell(session, [whose], "won", row.id or 0, now)
     beat(session, closed.team_id)
     session.refresh(closed)
     return closed
+
+
+def undo_announcement(session: Session, closed_id: int, by: Person, now: datetime) -> ClosedWeek:
+    """Take back one's own announcement of a moment ago. Invalid once UNDO_FOR is over or a message may have left."""
+    closed = session.get_one(ClosedWeek, closed_id, populate_existing=True, with_for_update=True)
+    if not may_undo_announcement(closed, by, now):
+        raise Invalid(_("This week was announced a while ago; its words stay as they were."))
+    announcements.take_back(session, closed_id)
+    closed.announced_at = closed.announced_by = None
+    session.add(closed)
+    beat(session, closed.team_id)
+    return closed
+
+
+def may_undo_announcement(closed: ClosedWeek, by: Person, now: datetime) -> bool:
+    """Whether `undo_announcement` is still offered to this person."""
+    return (
+        closed.announced_at is not None
+        and closed.announced_by == by.id
+        and now - closed.announced_at <= UNDO_FOR
+    )
 
 
 def announce_due(session: Session, config: Config, now: datetime) -> list[int]:

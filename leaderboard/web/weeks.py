@@ -18,6 +18,7 @@ from leaderboard.tables import ClosedWeek, Person, Team
 from leaderboard.web import config, db, now
 from leaderboard.web.access import lead_only, leads, limited, me, require_lead
 from leaderboard.web.export import csv_file
+from leaderboard.web.lead import done, refused
 from leaderboard.web.pages import iso
 from leaderboard.weeks import Week
 
@@ -133,14 +134,20 @@ def prepare(team: str, week: str) -> ResponseReturnValue:
 @blueprint.post("/lead/weeks/<team>/<week>")
 @lead_only
 def save(team: str, week: str) -> ResponseReturnValue:
-    """Keep the words; with `action=announce` announce them as well."""
-    person = me()
+    """Keep the words; with `action=announce` announce them as well, and with `action=undo` take that back within a minute.
+
+    A form with `desk` is the one on the lead's desk, which shows the outcome in its place.
+    """
+    person, key = me(), f"week-{team}-{week}"
+    on_desk, action = "desk" in request.form, request.form.get("action")
+    if action == "undo":
+        return _undo_announcement(team, week, key)
     words = {
         int(name.removeprefix("words-")): text
         for name, text in request.form.items()
         if re.fullmatch(r"words-[0-9]{1,15}", name)
     }
-    announcing = request.form.get("action") == "announce"
+    announcing = action == "announce"
     try:
         with db().writing() as session:
             closed = _closed(session, team, week)
@@ -148,12 +155,24 @@ def save(team: str, week: str) -> ResponseReturnValue:
             if announcing:
                 recognition.announce(session, config(), closed.id or 0, now(), person)
     except Invalid as error:
-        return _desk(team, week, error, dict(request.form)), 422
+        return refused(key, error) if on_desk else (_desk(team, week, error, dict(request.form)), 422)
+    if on_desk:
+        return done(key, None if announcing else "kept")
     if announcing:
         flash(_("Announced. The page of the week stays as it is now."), "success")
         return redirect(url_for(".week", week=week, team=team), 303)
     flash(_("Kept. Below you see what the channels will get."), "success")
     return redirect(url_for(".prepare", team=team, week=week, _anchor="message"), 303)
+
+
+def _undo_announcement(team: str, week: str, key: str) -> ResponseReturnValue:
+    try:
+        with db().writing() as session:
+            closed = _closed(session, team, week)
+            recognition.undo_announcement(session, closed.id or 0, me(), now())
+    except Invalid as error:
+        return refused(key, error)
+    return done(key, "again")
 
 
 @blueprint.post("/lead/weeks/<team>/<week>/close")
