@@ -257,6 +257,8 @@ def undo_announcement(session: Session, closed_id: int, by: Person, now: datetim
     if not may_undo_announcement(closed, by, now):
         raise Invalid(_("This week was announced a while ago; its words stay as they were."))
     announcements.take_back(session, closed_id)
+    for row, _whose in standing_winners(session, closed):
+        notices.drop(session, ["won"], row.id or 0)
     closed.announced_at = closed.announced_by = None
     session.add(closed)
     beat(session, closed.team_id)

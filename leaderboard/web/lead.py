@@ -57,42 +57,42 @@ def desk() -> ResponseReturnValue:
     return _page(request.args.get("at", ""), said=SAID.get(request.args.get("said", "")))
 
 
-@blueprint.post("/lead/stories/<uid>")
+@blueprint.post("/lead/stories/<story>")
 @lead_only
-def judge(uid: str) -> ResponseReturnValue:
+def judge(story: str) -> ResponseReturnValue:
     """Accept a story, send it back with a reason, or undo that within a minute."""
     reason = request.form.get("reason", "").strip() or request.form.get("suggestion", "")
 
     def accept(write: Session, viewer: Person) -> None:
-        nominations.accept(write, uid, viewer, now())
+        nominations.accept(write, story, viewer, now())
 
     def decline(write: Session, viewer: Person) -> None:
-        nominations.decline(write, uid, viewer, reason, now())
+        nominations.decline(write, story, viewer, reason, now())
 
     def undo(write: Session, viewer: Person) -> None:
-        nominations.undo(write, uid, viewer, now())
+        nominations.undo(write, story, viewer, now())
 
     def find(write: Session, viewer: Person) -> None:
-        nominations.find(write, uid, viewer)
+        nominations.find(write, story, viewer)
 
-    return _do(f"story-{uid}", find, {"accept": accept, "decline": decline, "undo": undo})
+    return _do(f"story-{story}", find, {"accept": accept, "decline": decline, "undo": undo})
 
 
-@blueprint.post("/lead/promises/<uid>")
+@blueprint.post("/lead/promises/<promise>")
 @lead_only
-def confirm(uid: str) -> ResponseReturnValue:
+def confirm(promise: str) -> ResponseReturnValue:
     """Confirm that a promise was kept, or take that back."""
 
     def find(write: Session, viewer: Person) -> None:
-        promises.find(write, uid, viewer)
+        promises.find(write, promise, viewer)
 
     def yes(write: Session, viewer: Person) -> None:
-        promises.confirm(write, uid, viewer, now())
+        promises.confirm(write, promise, viewer, now())
 
     def undo(write: Session, viewer: Person) -> None:
-        promises.take_back(write, uid, viewer, now())
+        promises.take_back(write, promise, viewer, now())
 
-    return _do(f"promise-{uid}", find, {"confirm": yes, "undo": undo})
+    return _do(f"promise-{promise}", find, {"confirm": yes, "undo": undo})
 
 
 @blueprint.post("/lead/team/<slug>/settings")
@@ -254,11 +254,11 @@ def _page(asked: str, problem: Problem | None = None, said: str | None = None) -
 def _action(item: desks.Item) -> str:
     """Where the forms of something on the desk go."""
     if item.story:
-        return url_for("lead.judge", uid=item.story.card.id)
+        return url_for("lead.judge", story=item.story.card.id)
     if item.winners:
         return url_for("weeks.save", team=item.winners.team.slug, week=str(item.winners.week))
     if item.kept:
-        return url_for("lead.confirm", uid=item.kept.promise.uid)
+        return url_for("lead.confirm", promise=item.kept.promise.uid)
     return url_for("lead.follow_up", number=item.unhappy.follow_up.id if item.unhappy else 0)
 
 

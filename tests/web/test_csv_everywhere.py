@@ -157,7 +157,7 @@ def test_a_lead_takes_the_follow_ups_of_their_own_team_along(client_of: Client, 
     page = lea.get("/lead").text
     number = re.search(r"/lead/follow-ups/(\d+)", page)
     assert number is not None
-    lea.submit(f"/lead/follow-ups/{number[1]}", {"note": "Called, and sent a new one."})
+    lea.submit(f"/lead/follow-ups/{number[1]}", {"do": "close", "note": "Called, and sent a new one."})
     (line,) = rows(lea.get("/lead/follow-ups.csv"))
     assert line[6:] == ["done", "2026-11-18T12:00:00Z", "Called, and sent a new one."]
 

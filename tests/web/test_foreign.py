@@ -50,6 +50,9 @@ FORMS = {
     "move": {"due_at": "2026-11-25T10:00"},
     "settings": {"accepts": "at_once"},
     "decline": {"reason": "Not a story."},
+    "<story>": {"do": "accept"},
+    "<promise>": {"do": "confirm"},
+    "<int:number>": {"do": "close", "note": "Called."},
     "channels": {"kind": "email", "name": "x", "target": "x@example.com"},
 }
 

@@ -270,6 +270,7 @@ def test_a_message_that_failed_is_sent_again_by_the_lead(
             Channel(team_id=company.teams["Care"], kind="email", name="All", target="care@example.com")
         )
     client_of("lea").submit(DESK, {"action": "announce"})
+    clock.forward(seconds=60)  # so long it can be called back
     announcements.deliver_due(db, Config(), clock)
     text = page(client_of("lea"), DESK)
     assert "no mail server is configured" in text

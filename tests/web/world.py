@@ -172,4 +172,5 @@ def _this_week(app: Flask, db: Database, company: Company, clock: Clock) -> dict
         "stories.uid": accepted.rpartition("/")[2],
         "story": accepted.rpartition("/")[2],
         "waiting": waiting.rpartition("/")[2],
+        "lead.story": waiting.rpartition("/")[2],
     }
