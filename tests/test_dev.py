@@ -2,10 +2,12 @@
 
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
 import tomllib
+from gettext import GNUTranslations
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
@@ -114,3 +116,49 @@ def test_ci_runs_check_and_test_and_nothing_else() -> None:
     script = (ROOT / ".ci/run").read_text().splitlines()
     assert [line for line in script if line.startswith("./")] == ["./dev check", "./dev test"]
     assert os.access(ROOT / ".ci/run", os.X_OK)
+
+
+# --- translations -------------------------------------------------------------------------------------------
+
+
+def test_every_text_can_be_taken_out_for_translators(dev: ModuleType, tmp_path: Path) -> None:
+    pot = tmp_path / "messages.pot"
+    command = [sys.executable, "-m", "babel.messages.frontend", *dev.EXTRACT, "-o", str(pot), "."]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    texts = pot.read_text("utf-8")
+    assert 'msgid "Who went the extra mile?"' in texts  # from a template
+    assert 'msgid "There is nothing here"' in texts  # from Python
+    assert 'msgid "Days until it ends"' in texts  # from a form
+    assert 'msgid "Hello %(name)s,"' in texts  # from a letter
+    assert 'msgid "This is the last admin. Make somebody else an admin first."' in texts  # from below the web
+    assert 'msgid_plural "%(num)s points"' in texts
+
+
+def test_translations_takes_new_texts_in_forgets_old_ones_and_says_what_is_missing(
+    dev: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("babel.cfg", "hatch_build.py", "package-lock.json", "leaderboard/web/static/icons.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, tmp_path / name)
+    vendor = "leaderboard/web/static/vendor"
+    shutil.copytree(ROOT / vendor, tmp_path / vendor)  # as it is after a setup
+    (tmp_path / "leaderboard/page.py").write_text('_("Stories")\n_("Story")\nngettext("one", "many", n)\n')
+    monkeypatch.setattr(dev, "ROOT", tmp_path)
+    monkeypatch.setattr(dev, "setup", lambda: 0)
+    assert dev.translations(["de"]) == 0
+    po = tmp_path / "leaderboard/translations/de/LC_MESSAGES/messages.po"
+    assert "3 of 3 texts" in capfd.readouterr().out
+    po.write_text(
+        po.read_text("utf-8").replace('"Stories"\nmsgstr ""', '"Stories"\nmsgstr "Geschichten"'), "utf-8"
+    )
+    (tmp_path / "leaderboard/page.py").write_text('_("Stories")\n_("A story")\nngettext("one", "many", n)\n')
+    assert dev.translations([]) == 0
+    said = capfd.readouterr().out
+    assert "2 of 3 texts" in said
+    assert "leaderboard/page.py: 'A story'" in said
+    assert '"Story"' not in po.read_text("utf-8")
+    with po.with_suffix(".mo").open("rb") as compiled:
+        german = GNUTranslations(compiled)
+    assert german.gettext("Stories") == "Geschichten"
+    assert german.ngettext("one", "many", 2) == "many"

@@ -286,6 +286,7 @@ def version_of(db_session: Session, viewer: Person, today: Today) -> str:
         viewer.role,
         viewer.team_id,
         today.day,
+        today.moment.astimezone(ZoneInfo(viewer.timezone or today.team.timezone)).date(),
         today.moment.date(),
         [request.args.get(name) for name in ("period", "guideline", "team")],
         page_language(),

@@ -18,12 +18,13 @@ from flask_babel import (
     get_locale,
     to_user_timezone,
 )
+from flask_babel import gettext as _
 from flask_compress import Compress
 
 from leaderboard import people
 from leaderboard.guidelines import BY_SLUG, N_
 from leaderboard.languages import languages
-from leaderboard.web import access, config, db
+from leaderboard.web import access, config, db, now
 
 blueprint = Blueprint("pages", __name__)
 
@@ -64,6 +65,8 @@ def install(app: Flask) -> None:
         initials=initials,
         tint=tint,
         iso=iso,
+        near_moment=near_moment,
+        near_day=near_day,
         short_moment=short_moment,
         long_moment=long_moment,
         long_day=long_day,
@@ -200,9 +203,31 @@ def iso(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def near_moment(moment: datetime) -> str:
+    """As "today, 14:05", "Wednesday, 14:05" or "20 Nov, 14:05", in the viewer's language and zone."""
+    there = to_user_timezone(moment)
+    return f"{near_day(there.date())}, {format_datetime(moment, _pattern('Hm'))}"
+
+
+def near_day(day: date) -> str:
+    """As people say it: yesterday, today, tomorrow, a weekday that has just been, or the date, with its year if it is another.
+
+    It holds for one day of the viewer: a page that is kept names that day in its version.
+    """
+    today = to_user_timezone(now()).date()
+    away = (day - today).days
+    if -1 <= away <= 1:
+        return str((_("today"), _("tomorrow"), _("yesterday"))[away])
+    if -7 < away < 0:
+        return str(format_date(day, "EEEE"))
+    if 0 < away < 7:  # a bare weekday would be the one that has been
+        return str(format_date(day, _pattern("MMMEd")))
+    return short_day(day) if day.year == today.year else str(format_date(day, _pattern("yMMMd")))
+
+
 def short_moment(moment: datetime) -> str:
-    """As "20 Nov, 14:05" in the viewer's language and zone. It never grows old, so a kept page stays right."""
-    return str(format_datetime(moment, _pattern("MMMd") + ", " + _pattern("Hm")))
+    """As "20 Nov 2026, 14:05" in the viewer's language and zone. It never grows old."""
+    return str(format_datetime(moment, _pattern("yMMMd") + ", " + _pattern("Hm")))
 
 
 def long_moment(moment: datetime) -> str:

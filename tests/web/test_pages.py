@@ -1,8 +1,6 @@
 """What every page shares."""
 
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,22 +60,6 @@ def test_no_template_holds_a_script_or_a_style_that_the_policy_would_refuse() ->
     for template in sorted((ROOT / "templates").rglob("*.html")):
         text = template.read_text("utf-8")
         assert not re.search(r"<style|\sstyle=|\son[a-z]+=\"|<script(?![^>]*\ssrc=)", text), template.name
-
-
-def test_every_text_can_be_taken_out_for_translators(tmp_path: Path) -> None:
-    pot = tmp_path / "messages.pot"
-    taught = re.search(r"^# pybabel (.*) -o \S+ \.$", (ROOT / "babel.cfg").read_text("utf-8"), re.MULTILINE)
-    assert taught is not None
-    command = [sys.executable, "-m", "babel.messages.frontend", *taught[1].split(), "-o", str(pot), "."]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    texts = pot.read_text("utf-8")
-    assert 'msgid "Who went the extra mile?"' in texts  # from a template
-    assert 'msgid "There is nothing here"' in texts  # from Python
-    assert 'msgid "Days until it ends"' in texts  # from a form
-    assert 'msgid "Hello %(name)s,"' in texts  # from a letter
-    assert 'msgid "This is the last admin. Make somebody else an admin first."' in texts  # from below the web
-    assert 'msgid_plural "%(num)s points"' in texts
 
 
 # --- headers, appearance, language --------------------------------------------------------------------------

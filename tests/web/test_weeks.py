@@ -63,7 +63,7 @@ def test_a_running_week_says_when_it_closes(week: str, client_of: ClientOf) -> N
     text = page(client_of("ana"), "/weeks/2026-W47?team=care")
     assert "still open" in text
     assert "2026-11-23T08:00:00Z" in text
-    assert "running and closes on" in page(client_of("ana"), "/weeks")
+    assert "running and closes:" in page(client_of("ana"), "/weeks")
 
 
 def test_a_closed_week_keeps_its_winners_for_the_announcement(closed: int, client_of: ClientOf) -> None:
