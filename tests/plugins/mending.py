@@ -94,6 +94,21 @@ def zammad(at: datetime) -> Sent:
     ]
 
 
+def chatwoot(at: datetime) -> Sent:
+    bad, replied, good = moments(at)
+    meta = {"sender": {"id": 5}, "assignee": {"id": int(ANA)}, "assignee_type": "User"}
+
+    def rated(value: int, moment: datetime) -> tuple[Any, dict[str, str]]:
+        answer = {"csat_survey_response": {"rating": value, "feedback_message": "Words"}}
+        conversation = {"id": 9, "meta": meta, "updated_at": moment.timestamp()}
+        survey = {"content_type": "input_csat", "content_attributes": {"submitted_values": answer}}
+        return {"event": "message_updated", "id": 1, **survey, "conversation": conversation}, {}
+
+    answer = {"message_type": "outgoing", "private": False, "sender": {"id": int(ANA), "type": "user"}}
+    message = {"event": "message_created", "id": 2, "created_at": iso(replied), **answer}
+    return [rated(1, bad), ({**message, "conversation": {"id": 9, "meta": meta}}, {}), rated(5, good)]
+
+
 MENDING: dict[str, Callable[[datetime], Sent]] = {
     "demo": demo,
     "standard": standard,
@@ -101,4 +116,5 @@ MENDING: dict[str, Callable[[datetime], Sent]] = {
     "help_scout": help_scout,
     "intercom": intercom,
     "zammad": zammad,
+    "chatwoot": chatwoot,
 }

@@ -1,16 +1,17 @@
-"""How Freshdesk, Intercom and Zammad are pulled in the tests."""
+"""How Freshdesk, Intercom, Zammad and Chatwoot are pulled in the tests."""
 
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 from leaderboard.plugin import Plugin
+from plugins.chatwoot import Chatwoot
 from plugins.freshdesk import Freshdesk
 from plugins.intercom import Intercom
 from plugins.zammad import Zammad
 from tests.plugins.pulled import Pulled
 from tests.plugins.tools import NOW, Tool, iso
-from tests.plugins.tools_a import FreshdeskTool, IntercomTool, ZammadTool
+from tests.plugins.tools_a import ChatwootTool, FreshdeskTool, IntercomTool, ZammadTool
 
 
 def freshdesk(tool: FreshdeskTool) -> Pulled:
@@ -91,8 +92,32 @@ def zammad(tool: ZammadTool) -> Pulled:
     )
 
 
+def chatwoot(tool: ChatwootTool) -> Pulled:
+    def make(**settings: Any) -> Plugin:
+        given = {"secret": "s", "api_token": "token", "account_id": 1, "portal": "help"}
+        return Chatwoot(**{**given, "address": tool.address, **settings})
+
+    def show() -> None:
+        article = {"id": 9, "title": "Lost luggage", "status": "published", "author": {"id": 77}}
+        tool.articles.append({**article, "updated_at": int(NOW.timestamp())})
+
+    return Pulled(
+        tool,
+        make,
+        "/api/v1/accounts/1/csat_survey_responses",
+        lambda number, at: tool.rate(number, 5, at, "Thank you"),
+        "rating/{}/thanks",
+        tool.answers,
+        "message_id",
+        {"rating": 17},
+        bare=True,
+        show=show,
+    )
+
+
 MAKERS: dict[str, tuple[type[Tool], Callable[[Any], Pulled]]] = {
     "freshdesk": (FreshdeskTool, freshdesk),
     "intercom": (IntercomTool, intercom),
     "zammad": (ZammadTool, zammad),
+    "chatwoot": (ChatwootTool, chatwoot),
 }

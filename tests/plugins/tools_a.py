@@ -1,4 +1,4 @@
-"""More helpdesks over a real socket: Freshdesk, Intercom, Zammad."""
+"""More helpdesks over a real socket: Freshdesk, Intercom, Zammad, Chatwoot."""
 
 import json
 from datetime import datetime
@@ -187,3 +187,45 @@ class ZammadTool(Tool):
     def _page(self, query: dict[str, str], items: list[dict[str, Any]]) -> Said:
         size, page = min(self.size, int(query["per_page"])), int(query["page"])
         return Said(items[(page - 1) * size : page * size])
+
+
+class ChatwootTool(Tool):
+    """Survey answers (`since` counts only beside `until`), agents and articles; lists end with an empty page."""
+
+    size = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers: list[dict[str, Any]] = []
+        self.agents: list[dict[str, Any]] = []
+        self.articles: list[dict[str, Any]] = []
+
+    def rate(self, number: int, rating: int, at: datetime, words: str = "", **more: Any) -> None:
+        answer = {"id": len(self.answers) + 1, "rating": rating, "feedback_message": words, "account_id": 1}
+        about = {
+            "message_id": number,
+            "conversation_id": number,
+            "contact": {"id": 500 + number, "name": "Ito"},
+        }
+        agent = {"id": 77, "email": "ana@example.com", "name": "Ana", "confirmed": True}
+        self.answers.append(
+            {**answer, **about, "assigned_agent": agent, "created_at": int(at.timestamp()), **more}
+        )
+
+    def answer(self, asked: Asked) -> Said:
+        if asked.headers.get("api_access_token") != "token":
+            return Said({"error": "Invalid Access Token"}, status=401)
+        path, query = asked.path.removeprefix("/api/v1/accounts/1/"), asked.query
+        if path == "agents":
+            return Said(self.agents)
+        if path == "portals/help/articles":
+            return Said({"payload": self._page(query, self.articles), "meta": {"all_articles_count": 9}})
+        if path == "csat_survey_responses":
+            begin, end = int(query["since"]), int(query["until"])
+            chosen = [each for each in self.answers if begin <= int(each["created_at"]) < end]
+            return Said(self._page(query, sorted(chosen, key=lambda each: int(each["created_at"]))))
+        return Said({"error": "Resource could not be found"}, status=404)
+
+    def _page(self, query: dict[str, str], items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        page = int(query["page"])
+        return items[(page - 1) * self.size : page * self.size]
