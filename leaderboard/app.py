@@ -17,6 +17,7 @@ from leaderboard.web import (
     bodies,
     errors,
     first_run,
+    guide,
     home,
     hooks,
     insights,
@@ -101,6 +102,7 @@ def register(app: Flask, *, demo: bool) -> None:
     app.register_blueprint(admin.blueprint)
     app.register_blueprint(rules.blueprint)
     app.register_blueprint(admin_people.blueprint)
+    app.register_blueprint(guide.blueprint)
     app.register_blueprint(first_run.blueprint)
     app.register_blueprint(invitations.blueprint)
     app.register_blueprint(hooks.pages)

@@ -57,6 +57,8 @@ class Figures:
     entries: int
     outbox: dict[str, int]
     """Announcements by state."""
+    outbox_since: datetime | None = None
+    """Since when the oldest of them waits."""
 
 
 def check(db: Database, now: datetime) -> Health:
@@ -130,6 +132,11 @@ def figures(session: Session, now: datetime) -> Figures:
         oldest_pending=_pending(session, now)[0],
         entries=session.exec(select(func.count()).select_from(PointsEntry)).one(),
         outbox=dict(outbox),
+        outbox_since=session.exec(
+            select(func.min(Announcement.created_at)).where(
+                col(Announcement.state).in_(("waiting", "sending"))
+            )
+        ).one(),
     )
 
 

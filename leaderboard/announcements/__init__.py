@@ -28,7 +28,7 @@ from leaderboard.announcements.mail import NotSent, clean_subject, send_mail
 from leaderboard.config import Config
 from leaderboard.database import Database, beat, insert
 from leaderboard.plugin import Invalid, decode_json
-from leaderboard.tables import Announcement, Channel
+from leaderboard.tables import Announcement, Channel, ClosedWeek, Team
 from leaderboard.weeks import Clock
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "send_again",
     "send_mail",
     "shown",
+    "stuck",
 ]
 
 log = logging.getLogger(__name__)
@@ -239,6 +240,35 @@ def of_week(session: Session, closed_week_id: int) -> list[tuple[Announcement, C
             .where(Announcement.closed_week_id == closed_week_id)
             .order_by(col(Channel.id))
         )
+    ]
+
+
+@dataclass(frozen=True)
+class Stuck:
+    """A message that a person decides about: whose week, which channel, "unsure" or "failed", and why."""
+
+    team: str
+    slug: str
+    week: str
+    channel: str
+    state: str
+    error: str
+
+
+def stuck(session: Session, limit: int) -> list[Stuck]:
+    """What did not surely arrive, the newest first; what went to a channel that is gone is nobody's task any more."""
+    found = session.exec(
+        select(Announcement, Channel, ClosedWeek, Team)
+        .join(Channel, col(Channel.id) == col(Announcement.channel_id))
+        .join(ClosedWeek, col(ClosedWeek.id) == col(Announcement.closed_week_id))
+        .join(Team, col(Team.id) == col(ClosedWeek.team_id))
+        .where(col(Announcement.state).in_(("unsure", "failed")), col(Channel.active))
+        .order_by(col(Announcement.id).desc())
+        .limit(limit)
+    )
+    return [
+        Stuck(team.name, team.slug, week.week, channel.name, row.state, row.error or "")
+        for row, channel, week, team in found
     ]
 
 

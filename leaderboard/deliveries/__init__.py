@@ -5,15 +5,17 @@ from leaderboard.deliveries.listing import accounts, brought, is_account, listed
 from leaderboard.deliveries.pulling import link_newcomers, match_accounts, pull, pull_due, pull_soon
 from leaderboard.deliveries.receiving import Receipt, receive, refuse, replay, translate, work_through
 from leaderboard.deliveries.retention import forget
-from leaderboard.deliveries.status import SourceStatus, source_statuses, unlinked
+from leaderboard.deliveries.status import SourceStatus, source_statuses, still_to_try, try_all_again, unlinked
 from leaderboard.deliveries.trying import (
     Preview,
     Rotation,
+    can_try,
     newest,
     preview,
     rotations,
     sample,
     sample_names,
+    trial,
 )
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "SourceStatus",
     "accounts",
     "brought",
+    "can_try",
     "forget",
     "is_account",
     "link_newcomers",
@@ -42,7 +45,10 @@ __all__ = [
     "sample",
     "sample_names",
     "source_statuses",
+    "still_to_try",
     "translate",
+    "trial",
+    "try_all_again",
     "unlinked",
     "watch",
     "work_through",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlmodel import Session
 
 from leaderboard.config import Config
@@ -27,6 +27,8 @@ class SourceStatus:
     sends: bool
     pulls: bool
     last_delivery: Any
+    last_good_at: datetime | None
+    """When something came last that could be read."""
     deliveries: dict[str, int]
     oldest_pending: datetime | None
     events: int
@@ -50,6 +52,9 @@ def source_statuses(session: Session, config: Config) -> list[SourceStatus]:
         oldest = select(func.min(rows.c.received_at)).where(
             rows.c.source == name, rows.c.state.in_(("pending", "failed"))
         )
+        good = select(func.max(rows.c.received_at)).where(
+            rows.c.source == name, rows.c.state.in_(("done", "ignored"))
+        )
         accounts = connection.execute(
             select(func.count(), func.count(identity.c.person_id)).where(
                 identity.c.source == name, identity.c.bot.is_(False)
@@ -63,6 +68,7 @@ def source_statuses(session: Session, config: Config) -> list[SourceStatus]:
                 sends=plugin.sends,
                 pulls=plugin.api_url() is not None,
                 last_delivery=connection.execute(newest).first(),
+                last_good_at=connection.execute(good).scalar(),
                 deliveries={row[0]: row[1] for row in connection.execute(by_state)},
                 oldest_pending=connection.execute(oldest).scalar(),
                 events=connection.execute(
@@ -74,6 +80,22 @@ def source_statuses(session: Session, config: Config) -> list[SourceStatus]:
             )
         )
     return found
+
+
+def try_all_again(session: Session, source: str | None, now: datetime) -> int:
+    """Let the clock read every failed delivery again, of one source or of all; returns how many."""
+    failed = (rows.c.state == "failed") & rows.c.body.is_not(None)
+    if source is not None:
+        failed &= rows.c.source == source
+    return session.connection().execute(update(rows).where(failed).values(next_try_at=now)).rowcount
+
+
+def still_to_try(session: Session, source: str | None, now: datetime) -> int:
+    """How many failed deliveries the clock is about to read again."""
+    due = (rows.c.state == "failed") & (rows.c.next_try_at <= now)
+    if source is not None:
+        due &= rows.c.source == source
+    return session.connection().execute(select(func.count()).where(due)).scalar_one()
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,19 @@
 
 import importlib.util
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from flask_babel import gettext as _
 from pydantic import SecretStr
 from sqlmodel import Session, col, select
 
 from leaderboard.deliveries.receiving import translate_patiently
 from leaderboard.ledger import rules_of
-from leaderboard.plugin import Delivery, Event, Plugin, Refused
+from leaderboard.plugin import Delivery, Event, Invalid, Plugin, Refused
 from leaderboard.tables import Delivery as DeliveryRow
 from leaderboard.tables import Event as EventRow
 from leaderboard.tables import Identity, Person
@@ -65,6 +68,29 @@ def preview(session: Session, source: str, plugin: Plugin, delivery: Delivery) -
         ),
         reason,
     )
+
+
+def can_try(plugin: Plugin) -> bool:
+    """Whether a signed test can be made for this source: its `simulate` module has a `trial`."""
+    return _trial_of(plugin) is not None
+
+
+def trial(plugin: Plugin, agent: str, now: datetime, url: str) -> Delivery:
+    """A signed delivery of a fact about this agent that earns nothing. Raises Invalid where the plugin has no `trial`."""
+    make = _trial_of(plugin)
+    if make is None:
+        raise Invalid(_("This source cannot send a test by itself. Send one from the tool."))
+    body, headers = make(agent, now)
+    signed = {"Content-Type": "application/json", **headers, **plugin.sign(body, now)}
+    return Delivery(body, {name.lower(): value for name, value in signed.items()}, now, url=url)
+
+
+def _trial_of(plugin: Plugin) -> Callable[[str, datetime], tuple[bytes, dict[str, str]]] | None:
+    try:
+        module = importlib.import_module(f"{type(plugin).__module__}.simulate")
+    except ModuleNotFoundError:
+        return None
+    return getattr(module, "trial", None)
 
 
 def _people(session: Session, source: str, accounts: set[str]) -> dict[str, Person]:

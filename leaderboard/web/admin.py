@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
@@ -11,15 +10,16 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 from sqlmodel import Session
 
-from leaderboard import deliveries, health, ledger, people
+from leaderboard import deliveries, health, invitations, ledger, people, steps
 from leaderboard.config import OWN_SOURCE
 from leaderboard.guidelines import N_
 from leaderboard.plugin import Delivery, Invalid, Plugin
 from leaderboard.tables import Delivery as DeliveryRow
 from leaderboard.tables import Person
-from leaderboard.web import config, db, now, row_number
+from leaderboard.web import config, db, glance, now, row_number
 from leaderboard.web.access import admin_only, me
 from leaderboard.web.export import MOST_ROWS, csv_file
+from leaderboard.web.guide import PUT_AWAY
 from leaderboard.web.pages import iso
 
 blueprint = Blueprint("admin", __name__)
@@ -29,7 +29,6 @@ MOST_OPTIONS = 300
 """With more people than this, one is named by writing instead of choosing."""
 MOST_ACCOUNTS = 50
 SHOWN_BODY = 64 * 1024
-FEEDING = timedelta(days=1)
 STATES = {
     "done": N_("Taken in"),
     "ignored": N_("Not for us"),
@@ -58,28 +57,18 @@ def overview() -> ResponseReturnValue:
     found = health.check(db(), moment)
     with db().reading() as session:
         statuses = deliveries.source_statuses(session, config())
-        figures = health.figures(session, moment)
         beats = health.beats(session)
-    feeding = [
-        one
-        for one in statuses
-        if any(
-            at is not None and moment - at < FEEDING
-            for at in (one.last_delivery and one.last_delivery.received_at, one.state.pulled_at)
+        return render_template(
+            "admin.html",
+            health=found,
+            statuses=statuses,
+            lights=glance.lights(statuses, moment),
+            troubles=glance.troubles(session, found, statuses, beats),
+            figures=health.figures(session, moment),
+            letters=invitations.progress(session).waiting,
+            beats=beats,
+            steps=None if request.cookies.get(PUT_AWAY) == "away" else steps.first_steps(session),
         )
-    ]
-    return render_template(
-        "admin.html",
-        health=found,
-        statuses=statuses,
-        feeding=len(feeding),
-        failed=sum(one.deliveries.get("failed", 0) for one in statuses),
-        unlinked=sum(one.unlinked for one in statuses),
-        outbox=figures.outbox,
-        entries=figures.entries,
-        beats=beats,
-        demo=config().demo,
-    )
 
 
 # ------------------------------------------------------------------------------------------ sources
@@ -172,6 +161,7 @@ def source(name: str) -> ResponseReturnValue:
         everybody=everybody if len(everybody) <= MOST_OPTIONS else None,
         changing=changing,
         samples=deliveries.sample_names(plugin),
+        can_try=deliveries.can_try(plugin),
     )
 
 
@@ -279,6 +269,7 @@ def received() -> ResponseReturnValue:
             before=row_number(request.args.get("before", "")),
             limit=PAGE + 1,
         )
+        remaining = deliveries.still_to_try(session, asked.source or None, now())
     chosen: dict[str, Any] = {"source": asked.source or None, "state": asked.state or None}
     return render_template(
         "deliveries.html",
@@ -287,9 +278,21 @@ def received() -> ResponseReturnValue:
         states=STATES,
         source_options=[("", _("All sources")), *((name, name) for name in config().plugins)],
         state_options=[("", _("All")), *((state, _(text)) for state, text in STATES.items())],
+        remaining=remaining,
+        of=max(row_number(request.args.get("of", "")) or 0, remaining),
         next_url=url_for(".received", **chosen, before=found[PAGE - 1].id) if len(found) > PAGE else None,
         csv_url=url_for(".received_csv", **chosen),
     )
+
+
+@blueprint.post("/admin/deliveries/again")
+@admin_only
+def read_all_again() -> ResponseReturnValue:
+    """Have the clock read all failed deliveries again, of ?source= or all; the list shows how far it is."""
+    source = _asked().source
+    with db().writing() as session:
+        count = deliveries.try_all_again(session, source or None, now())
+    return redirect(url_for(".received", source=source or None, state="failed", of=count or None), 303)
 
 
 @blueprint.get("/admin/deliveries.csv")

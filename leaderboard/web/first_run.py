@@ -92,7 +92,7 @@ def _begun(form: FirstForm) -> ResponseReturnValue:
         return redirect(url_for("security.login"), 303)
     login_user(person, authn_via=["password"])
     flash(_("Welcome, %(name)s. This page shows what comes first.", name=person.name), "success")
-    return redirect(url_for("admin.overview"), 303)
+    return redirect(url_for("guide.first_steps"), 303)
 
 
 def _signer(settings: Config) -> URLSafeSerializer:

@@ -73,6 +73,11 @@ def hook(source: str) -> ResponseReturnValue:
         method=request.method,
         args=request.args.to_dict(),
     )
+    return take(source, plugin, delivery)
+
+
+def take(source: str, plugin: Plugin, delivery: Delivery) -> ResponseReturnValue:
+    """What every delivery goes through, a test from /admin too: its proof, the plugin, the ledger."""
     refusals: Refusals = current_app.extensions["refusals"]
     lanes: deliveries.Lanes = current_app.extensions["lanes"]
     try:

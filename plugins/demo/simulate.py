@@ -26,3 +26,9 @@ def example(random: Random, agent: str, number: int, moment: datetime) -> tuple[
     if what == "thanks":
         fact["words"] = random.choice(WORDS)
     return json.dumps(fact).encode(), {}
+
+
+def trial(agent: str, moment: datetime) -> tuple[bytes, dict[str, str]]:
+    """A fact about this agent that earns nothing, to see whether deliveries arrive."""
+    fact = {"id": f"trial-{moment:%Y%m%d%H%M%S%f}", "what": "solved", "agent": agent, "ticket": "trial"}
+    return json.dumps(fact | {"at": f"{moment:%Y-%m-%dT%H:%M:%SZ}"}).encode(), {}

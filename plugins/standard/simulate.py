@@ -30,5 +30,11 @@ def example(random: Random, agent: str, number: int, moment: datetime) -> tuple[
     return json.dumps({"type": kind, "timestamp": _iso(moment), "data": data}).encode(), {}
 
 
+def trial(agent: str, moment: datetime) -> tuple[bytes, dict[str, str]]:
+    """A fact about this agent that earns nothing, to see whether deliveries arrive."""
+    data = {"key": f"trial-{moment:%Y%m%d%H%M%S%f}", "agent": agent, "ticket": "trial"}
+    return json.dumps({"type": "ticket.solved", "timestamp": _iso(moment), "data": data}).encode(), {}
+
+
 def _iso(moment: datetime) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

@@ -16,7 +16,7 @@ from leaderboard.plugin import Delivery
 from leaderboard.points import Points
 from leaderboard.tables import Delivery as DeliveryRow
 from leaderboard.tables import Event as EventRow
-from leaderboard.tables import Heartbeat, Person, RulesVersion, Source
+from leaderboard.tables import Heartbeat, Invitation, Person, RulesVersion, Source
 from tests.conftest import CONFIG
 from tests.make import NOON, Clock, Company
 from tests.visitor import Visitor
@@ -120,9 +120,74 @@ def test_the_overview_says_what_needs_a_person(desk: Flask, db: Database, ada: V
     send(desk, db, b"{")
     send(desk, db, stranger())
     page = ada.get("/admin").text
-    assert "1 delivery could not be read" in page
+    assert "3 things need you" in page
+    assert "1 delivery could not be read: Standard Webhooks" in page
     assert "1 account of Standard Webhooks is linked to nobody yet" in page
     assert "The clock has not ticked yet" in page
+    assert 'class="light light-good">feeds; last' in page
+
+
+def test_one_sentence_says_that_all_is_well(desk: Flask, db: Database, ada: Visitor, clock: Clock) -> None:
+    tick(db, clock)
+    send(desk, db)
+    page = ada.get("/admin").text
+    assert "All is well" in page
+    assert 'class="trouble' not in page
+    assert "feeds; last" in page
+    assert "0 seconds ago" in page
+    clock.forward(minutes=5)
+    page = ada.get("/admin").text
+    assert "1 thing needs you" in page
+    assert "Weeks do not close" in page
+
+
+def test_every_red_thing_says_its_remedy_and_leads_to_it(
+    desk: Flask, db: Database, ada: Visitor, clock: Clock, company: Company
+) -> None:
+    tick(db, clock, "RuntimeError: broken")
+    with db.writing() as session:
+        session.add(Source(name="demo", pull_failures=3, pull_error="401: the token is not valid."))
+        session.add(
+            Invitation(
+                person_id=company["ben"],
+                subject="s",
+                body="b",
+                state="failed",
+                error="550",
+                created_at=NOON,
+                next_try_at=NOON,
+            )
+        )
+    send(desk, db, b"{")
+    page = ada.get("/admin").text
+    assert "4 things need you" in page
+    found = re.findall(r'<li class="trouble.*?</li>', page, re.DOTALL)
+    assert len(found) == 4
+    assert all("soft" in one and re.search(r'href="[/#]|action="/', one) for one in found)
+    assert "RuntimeError: broken" in page
+    assert "401: the token is not valid. Mend" in page
+    ada.submit(re.findall(r'action="(/admin/sources/demo/pull)"', page)[0])
+
+
+def test_all_failed_deliveries_are_read_again_by_the_clock_with_progress(
+    desk: Flask, db: Database, ada: Visitor, clock: Clock
+) -> None:
+    for number in range(3):
+        send(desk, db, b"{" * (number + 1))
+    send(desk, db)
+    assert "Read all of them again" in ada.get("/admin/deliveries?state=failed").text
+    clock.forward(minutes=1)
+    answer = ada.submit("/admin/deliveries/again?source=standard")
+    assert answer.headers["Location"] == "/admin/deliveries?source=standard&state=failed&of=3"
+    page = ada.get(answer.headers["Location"]).text
+    assert "Reading again: 0 of 3" in page
+    assert 'hx-trigger="every 2s"' in page
+    assert deliveries.work_through(db, desk.extensions["config"], clock, most=2) == 2
+    assert "Reading again: 2 of 3" in ada.get(answer.headers["Location"]).text
+    assert deliveries.work_through(db, desk.extensions["config"], clock) == 1
+    page = ada.get(answer.headers["Location"]).text
+    assert "Reading again" not in page
+    assert "Read all of them again" in page, "they still cannot be read"
 
 
 def tick(db: Database, clock: Clock, error: str | None = None) -> None:

@@ -54,8 +54,8 @@ def test_the_first_admin_comes_in_by_the_address_on_the_console(empty: Flask, db
     nora = visitor(empty)
     assert "Nobody is here yet" in nora.get("/sign-in").text
     assert 'value="Europe/Berlin"' in nora.get(way_in(empty)).text
-    assert nora.submit(way_in(empty), NORA).headers["Location"] == "/admin"
-    assert "Administration" in nora.get("/admin").text
+    assert nora.submit(way_in(empty), NORA).headers["Location"] == "/admin/first-steps"
+    assert "Bring your people" in nora.get("/admin/first-steps").text
     (person,) = everybody(db)
     assert (person.name, person.email, person.role) == ("Nora Lund", "nora@example.com", "admin")
     with db.reading() as work:

@@ -159,6 +159,7 @@ def _this_week(app: Flask, db: Database, company: Company, clock: Clock) -> dict
         "team": "care",
         "week": str(WEEK),
         "name": "standard",
+        "plugin": "standard",
         "source": "standard",
         "number": 1,
         "notices.number": 1,
