@@ -56,7 +56,7 @@ def index() -> ResponseReturnValue:
         asked=asked,
         fewest=insights.FEWEST_PEOPLE,
         team=slug or "",
-        team_options=[("", _("All teams")), *((group.slug, name_of(group)) for group in asked.groups)],
+        team_options=[("", _("All teams")), *((group.slug, _mine(group)) for group in asked.groups)],
         weeks=str(span()),
         span_options=[
             (str(one), name) for one, name in zip(SPANS, (_("12 weeks"), _("A year")), strict=True)
@@ -191,6 +191,12 @@ def _between(
         for by, cells in zip(asked.groups, told, strict=True)
         if cells
     ]
+
+
+def _mine(group: Group) -> str:
+    """The group's name, and that it is the viewer's."""
+    name = name_of(group)
+    return str(_("%(team)s (my team)", team=name)) if me().team_id in group.teams else name
 
 
 def few(times: int | None) -> str | int:

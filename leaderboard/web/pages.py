@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from babel import Locale
+from babel.numbers import format_compact_decimal
 from flask import Blueprint, Flask, Response, current_app, g, make_response, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_babel import (
@@ -75,6 +76,7 @@ def install(app: Flask) -> None:
         month_of_week=month_of_week,
         quarter=quarter,
         percent=percent,
+        compact=compact,
     )
     app.jinja_env.globals.update(
         asset=asset,
@@ -258,6 +260,11 @@ def month_of_week(monday: date) -> str:
 def quarter(monday: date) -> str:
     """As "Q4 2026", by the year that this Monday's week belongs to."""
     return str(format_date(monday + timedelta(days=3), "QQQ yyyy"))
+
+
+def compact(number: int) -> str:
+    """A number on a scale: as it is up to four digits, then as "20K"."""
+    return str(number) if number < 10_000 else str(format_compact_decimal(number, locale=_locale()))
 
 
 def percent(share: int) -> str:

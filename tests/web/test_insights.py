@@ -16,7 +16,7 @@ from leaderboard.database import Database
 from leaderboard.guidelines import GUIDELINES
 from leaderboard.plugin import Event
 from leaderboard.tables import Person
-from leaderboard.web import styleguide
+from leaderboard.web import pages, styleguide
 from tests.make import Clock, Company
 from tests.test_insights import two_teams
 from tests.test_ledger import MONDAY, take_in, thanks
@@ -160,7 +160,7 @@ def test_nobody_is_named(client_of: Client, some_weeks: Company, db: Database) -
 
 def test_a_small_team_is_shown_with_others_only(client_of: Client, db: Database, company: Company) -> None:
     page = client_of("ana").get("/insights").text
-    assert '<option value="_joined">Smaller teams together</option>' in page
+    assert '<option value="_joined">Smaller teams together (my team)</option>' in page
     assert client_of("ana").get("/insights?team=_joined").status_code == 200
     for path in ("", "/weeks.csv", "/rhythm.csv"):
         for team in ("shop", "nowhere", "%00", "1"):
@@ -227,6 +227,18 @@ def test_a_week_that_lies_in_two_years_and_a_year_of_53_weeks_keep_their_order(
     picture = section(page, "rhythm")
     assert re.findall(r">(Q\d \d+)</text>", picture)[-2:] == ["Q4 2026", "Q1 2027"]
     assert list(drawn(picture))[-3:] == ["2026-W52", "2026-W53", "2027-W01"]
+
+
+def test_ones_own_team_is_marked_in_the_choice(client_of: Client, two_teams: Company) -> None:
+    options = re.findall(r"<option[^>]*>([^<]*)</option>", client_of("dan").get("/insights").text)
+    assert options[:3] == ["All teams", "Care", "Shop (my team)"]
+
+
+def test_large_numbers_fit_their_scale(app: Flask) -> None:
+    with app.test_request_context():
+        assert [pages.compact(number) for number in (0, 600, 4000, 20_000, 400_000)] == [
+            "0", "600", "4000", "20K", "400K",
+        ]  # fmt: skip
 
 
 def test_the_page_is_reached_from_the_weeks(client_of: Client, two_teams: Company) -> None:
