@@ -29,6 +29,7 @@ from leaderboard.web import (
     people,
     promises,
     rules,
+    search,
     sign_in,
     stories,
     styleguide,
@@ -97,6 +98,7 @@ def register(app: Flask, *, demo: bool) -> None:
     app.register_blueprint(people.blueprint)
     app.register_blueprint(week_pages.blueprint)
     app.register_blueprint(insights.blueprint)
+    app.register_blueprint(search.blueprint)
     app.register_blueprint(account.blueprint)
     app.register_blueprint(notices.blueprint)
     app.register_blueprint(admin.blueprint)

@@ -51,6 +51,8 @@ def people(
 ) -> list[FoundPerson]:
     """Active people whose name, handle or team has every word of the question, those first whose name alone has.
 
+    Of these come first who is called so in full, then whose name begins with it.
+
     By an alias only the person and admins find whom it stands for: to everybody else it is a name of its own.
     """
     looked_for = terms(question[:LONGEST])
@@ -74,6 +76,9 @@ def people(
         .order_by(
             case((and_(*named), 0), else_=1),
             case((col(Person.id).in_(exactly), 0), else_=1),
+            case(
+                (func.lower(col(Person.name)).startswith("".join(looked_for[0]), autoescape=True), 0), else_=1
+            ),
             func.lower(col(Person.name)),
             col(Person.id),
         )

@@ -25,7 +25,7 @@ from flask_compress import Compress
 from leaderboard import people
 from leaderboard.guidelines import BY_SLUG, N_
 from leaderboard.languages import languages
-from leaderboard.web import access, config, db, now
+from leaderboard.web import access, config, db, navigation, now
 
 blueprint = Blueprint("pages", __name__)
 
@@ -82,6 +82,8 @@ def install(app: Flask) -> None:
         asset=asset,
         guidelines=BY_SLUG,
         kind_names=KIND_NAMES,
+        navigation=navigation.open_to,
+        admin_places=navigation.ADMINISTRATION,
         page_language=page_language,
         page_direction=page_direction,
     )

@@ -44,6 +44,9 @@ BESIDES = (
 NO_PAGES = {
     "first_run.begin": "no page as soon as somebody is here; tests/web/test_newcomer.py looks at it before",
     "home.board": "a part of the home page, which has it",
+    "search.palette": "a part of every page: tests/web/test_search.py opens it",
+    "search.found": "a part of the palette",
+    "search.my_page": "sends on to one's own page",
     "stories.find": "a part of the form",
     "stories.edit": "of an accepted story: it is among BESIDES of one that waits",
     "security.wan_delete": "sends on to the page that has the form",
