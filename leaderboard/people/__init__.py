@@ -15,6 +15,7 @@ from leaderboard.people.finding import (
 )
 from leaderboard.people.importing import Report, import_csv
 from leaderboard.people.names import MAX_EMAIL, MAX_NAME, clean_name, normal_email, slug_of
+from leaderboard.people.pictures import keep_picture, picture_of, remove_picture
 from leaderboard.people.seeing import Shown, by_id, named, open_to, sees_evidence, sees_points, shown
 from leaderboard.people.sessions import (
     MAX_PASSWORD_BYTES,
@@ -91,6 +92,7 @@ __all__ = [
     "hash_password",
     "hasher",
     "import_csv",
+    "keep_picture",
     "leads",
     "leads_of",
     "named",
@@ -99,7 +101,9 @@ __all__ = [
     "open_to",
     "person_of_claims",
     "person_of_token",
+    "picture_of",
     "reactivate",
+    "remove_picture",
     "reset_second_factor",
     "search",
     "sees_evidence",

@@ -18,6 +18,7 @@ class Shown:
 
     name: str
     handle: str | None = None
+    picture: str | None = None
 
 
 class Named(Protocol):
@@ -33,12 +34,14 @@ class Named(Protocol):
     def alias(self) -> str | None: ...
     @property
     def visibility(self) -> str: ...
+    @property
+    def picture(self) -> str | None: ...
 
 
 _person = Person.__table__  # type: ignore[attr-defined]
-NAMED = core_select(*(_person.c[name] for name in ("id", "name", "handle", "alias", "visibility"))).where(
-    _person.c.id.in_(bindparam("people", expanding=True))
-)
+NAMED = core_select(
+    *(_person.c[name] for name in ("id", "name", "handle", "alias", "visibility", "picture"))
+).where(_person.c.id.in_(bindparam("people", expanding=True)))
 
 
 def named(session: Session, ids: Collection[int]) -> dict[int, Named]:
@@ -62,7 +65,7 @@ def shown(person: Named, viewer: Person) -> Shown:
     """How a board names this person to the viewer. Oneself is always shown by name."""
     if person.visibility == "alias" and person.id != viewer.id:
         return Shown(person.alias or "?")
-    return Shown(person.name, person.handle)
+    return Shown(person.name, person.handle, person.picture)
 
 
 def sees_points(session: Session, viewer: Person, person: Person) -> bool:

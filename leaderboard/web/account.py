@@ -1,6 +1,6 @@
 """/me: what people decide about themselves, and how they sign in."""
 
-from flask import Blueprint, flash, redirect, render_template, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -12,6 +12,7 @@ from wtforms.widgets import CheckboxInput, ListWidget
 from leaderboard import people
 from leaderboard.languages import languages
 from leaderboard.people import MAX_NAME, Settings
+from leaderboard.people.pictures import MOST_BYTES
 from leaderboard.plugin import Invalid
 from leaderboard.tables import Person
 from leaderboard.web import config, db, now
@@ -94,7 +95,32 @@ def settings() -> ResponseReturnValue:
             answer = redirect(url_for(".settings"), 303)
             answer.delete_cookie("theme")  # the choice made here holds in this browser too
             return answer
-    return render_template("me.html", form=form, zones=sorted(zone_names()))
+    return render_template(
+        "me.html", form=form, zones=sorted(zone_names()), person=person, most_kb=MOST_BYTES // 1024
+    )
+
+
+@blueprint.post("/me/picture")
+def picture() -> ResponseReturnValue:
+    """Show the picture that was sent beside one's name."""
+    file = request.files.get("picture")
+    try:
+        with db().writing() as work:
+            people.keep_picture(work, work.get_one(Person, me().id), file.read() if file else b"", now())
+    except Invalid as error:
+        flash(error.message, "danger")
+    else:
+        flash(_("Your picture is kept."), "success")
+    return redirect(url_for(".settings"), 303)
+
+
+@blueprint.post("/me/picture/remove")
+def remove_picture() -> ResponseReturnValue:
+    """Back to initials."""
+    with db().writing() as work:
+        people.remove_picture(work, work.get_one(Person, me().id), now())
+    flash(_("Your picture is removed."), "success")
+    return redirect(url_for(".settings"), 303)
 
 
 @blueprint.get("/me/security")

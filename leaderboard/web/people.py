@@ -8,7 +8,7 @@ from itertools import groupby, islice
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask import Blueprint, abort, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from sqlmodel import Session
@@ -23,7 +23,7 @@ from leaderboard.thanks import Said
 from leaderboard.web import access, config, db, now, row_number
 from leaderboard.web.charts import OverTime, over_time
 from leaderboard.web.export import MOST_ROWS, csv_file
-from leaderboard.web.pages import KIND_NAMES, iso, month
+from leaderboard.web.pages import KIND_NAMES, YEAR, iso, month
 from leaderboard.weeks import periods
 
 blueprint = Blueprint("people", __name__)
@@ -120,6 +120,21 @@ def person(handle: str) -> ResponseReturnValue:
         sees_points=sees_points,
         **points,
     )
+
+
+@blueprint.get("/people/<handle>/picture")
+def picture(handle: str) -> ResponseReturnValue:
+    """A person's picture; with ?v= its address changes with the picture, so that browsers may keep it."""
+    with db().reading() as session:
+        found = people.find(session, handle)
+        kept = people.picture_of(session, found) if found else None
+    if found is None or kept is None:
+        abort(404)
+    response = Response(kept.data, mimetype=kept.type)
+    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    if request.args.get("v") == found.picture:
+        response.headers["Cache-Control"] = f"private, max-age={YEAR}, immutable"
+    return response
 
 
 @blueprint.get("/people/<handle>/points")

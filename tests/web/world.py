@@ -6,6 +6,7 @@ A new route is walked by itself; one whose address has an argument that nobody k
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ from tests.web.test_permissions import EVERYTHING
 from tests.web.test_sign_in import switch_on
 from tests.web.test_stories import told as tell
 
+PICTURE = Path(__file__).parent.parent / "pictures" / "photo.jpg"
 HALFWAY = "eve, with a password and without a code"
 
 
@@ -83,6 +85,7 @@ def world(db: Database, company: Company, clock: Clock) -> World:
     assert jobs.close_weeks(db, app.extensions["config"], clock) == 2
     names = _this_week(app, db, company, clock)
     with db.writing() as session:
+        people.keep_picture(session, session.get_one(Person, company["ben"]), PICTURE.read_bytes(), clock())
         session.get_one(Person, company["eve"]).password = people.hash_password(PASSWORD)
     whole = World(app, company, names)
     switch_on(app, whole.visitor("eve"))
