@@ -82,18 +82,39 @@ _is_here = and_(person.c.active, person.c.bot.is_(False), person.c.merged_into_i
 SIZES = select(person.c.team_id, func.count().label("people")).where(_is_here).group_by(person.c.team_id)
 
 
-def groups(session: Session) -> list[Group]:
-    """The teams by name, those under five people joined into one at the end; nothing where the whole company is smaller."""
-    sizes = {row.team_id: row.people for row in session.connection().execute(SIZES)}
-    teams = people.teams(session)
-    by_size = sorted(teams, key=lambda team: (sizes.get(team.id, 0), team.id))
-    joined = [team for team in by_size if sizes.get(team.id, 0) < FEWEST_PEOPLE]
+# A team that nobody is in any more: of how many people its numbers are.
+EARNERS = (
+    select(score.c.team_id, func.count(score.c.person_id.distinct()).label("people"))
+    .where(
+        score.c.team_id.in_(bindparam("teams", expanding=True)),
+        score.c.period.in_(bindparam("years", expanding=True)),
+        score.c.guideline == EVERY,
+        score.c.points != 0,
+    )
+    .group_by(score.c.team_id)
+)
+
+
+def groups(session: Session, week: Week) -> list[Group]:
+    """The teams by name, those under five people joined into one at the end; nothing where the whole company is smaller.
+
+    A team that was dissolved counts those who earned in it this year or last; where nobody did, it is left out.
+    """
+    run = session.connection().execute
+    known = people.teams(session)
+    sizes = {row.team_id: row.people for row in run(SIZES)}
+    left = [team.id for team in known if team.id not in sizes]
+    years = [f"{year:04}" for year in (week.year - 1, week.year)]
+    sizes |= {row.team_id: row.people for row in run(EARNERS, {"teams": left, "years": years})}
+    teams = [team for team in known if team.id in sizes]
+    by_size = sorted(teams, key=lambda team: (sizes[team.id], team.id))
+    joined = [team for team in by_size if sizes[team.id] < FEWEST_PEOPLE]
     large = by_size[len(joined) :]
     # Otherwise what all have less what the others have would be what these few have.
-    while joined and large and sum(sizes.get(team.id, 0) for team in joined) < FEWEST_PEOPLE:
+    while joined and large and sum(sizes[team.id] for team in joined) < FEWEST_PEOPLE:
         joined.append(large.pop(0))
     found = [_group(team.slug, team.name, [team]) for team in teams if team in large]
-    if sum(sizes.get(team.id, 0) for team in joined) >= FEWEST_PEOPLE:
+    if sum(sizes[team.id] for team in joined) >= FEWEST_PEOPLE:
         found.append(_group(JOINED, "", joined))
     return found
 

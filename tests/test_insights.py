@@ -20,7 +20,7 @@ from leaderboard.weeks import Week
 from tests import make
 from tests.make import NOON, Company
 from tests.test_ledger import MONDAY, facts, take_back, take_in, thanks, withdraw
-from tests.trials import trials
+from tests.trials import dice, trials
 from tests.web.test_home import change, tell
 
 WEEK = Week(2026, 47)
@@ -29,7 +29,7 @@ YEAR = datetime(2025, 11, 24, tzinfo=UTC)
 
 def groups(db: Database) -> list[Group]:
     with db.reading() as session:
-        return insights.groups(session)
+        return insights.groups(session, WEEK)
 
 
 def hire(db: Database, team: str, *handles: str) -> None:
@@ -97,6 +97,44 @@ def test_a_company_of_four_has_no_pictures(db: Database) -> None:
         assert insights.told(session, [], YEAR) == []
 
 
+def test_a_dissolved_team_keeps_its_history_where_it_is_of_five_people_and_hides_no_other(
+    db: Database, two_teams: Company
+) -> None:
+    hire(db, "Bakery", "b1", "b2", "b3", "b4", "b5")
+    hire(db, "Attic")
+    take_in(db, *(thanks(number, agent=f"b{number}@example.com") for number in range(1, 6)))
+    with db.writing() as session:
+        for row in session.scalars(select(Person).where(Person.handle.like("b_"))):  # type: ignore[attr-defined]
+            row.team_id = two_teams.teams["Shop"]
+    assert [group.slug for group in groups(db)] == ["bakery", "care", "shop"], "nobody was ever in the attic"
+    with db.reading() as session:
+        later = insights.groups(session, WEEK + 104)
+    assert [group.slug for group in later] == ["care", "shop"]
+
+
+def test_whatever_the_sizes_no_group_is_of_fewer_than_five_and_nobody_is_left_out(
+    db: Database, company: Company
+) -> None:
+    chance = dice("groups")
+    for number in range(7):
+        hire(db, f"Team {number}", *(f"p{number}{place}" for place in range(3)))
+    for _ in range(trials(15)):
+        with db.writing() as session:
+            ids = [team.id for team in session.scalars(select(Team))]
+            weights = [chance.random() ** 3 for _ in ids]
+            for row in session.scalars(select(Person)):
+                (row.team_id,) = chance.choices(ids, weights)  # type: ignore[assignment]
+        with db.reading() as session:
+            sizes = Counter(row.team_id for row in session.scalars(select(Person)))
+            found = insights.groups(session, WEEK)
+        assert all(sum(sizes[team] for team in group.teams) >= 5 for group in found)
+        shown = [team for group in found for team in group.teams]
+        assert sorted(shown) == sorted(sizes)
+        assert sum(group.slug == JOINED for group in found) == any(size < 5 for size in sizes.values())
+        named = [group.name for group in found if group.slug != JOINED]
+        assert named == sorted(named)
+
+
 # --- sums ---------------------------------------------------------------------------------------------------
 
 
@@ -119,7 +157,7 @@ def test_points_are_the_sums_of_the_ledgers_lines_whatever_happened(
             )
         ).all()
         weeks = sorted({Week.parse(week) for week, _guideline, _points in lines} | {WEEK})
-        shown = insights.groups(session)
+        shown = insights.groups(session, WEEK)
         found = insights.points(session, shown, weeks, slugs)[JOINED]
         in_all = insights.points(session, shown, weeks)[JOINED]
     assert {(week, one): points for week, by in found.items() for one, points in by.items()} == {
@@ -135,7 +173,7 @@ def test_points_belong_to_the_team_they_were_earned_in(db: Database, two_teams: 
     change(db, two_teams, "ana", team_id=two_teams.teams["Shop"])
     hire(db, "Care", "new")
     with db.reading() as session:
-        found = insights.points(session, insights.groups(session), [WEEK - 1, WEEK])
+        found = insights.points(session, insights.groups(session, WEEK), [WEEK - 1, WEEK])
     assert found == {
         "care": {"2026-W46": {}, "2026-W47": {"": 8}},
         "shop": {"2026-W46": {}, "2026-W47": {"": 16}},
@@ -147,7 +185,7 @@ def test_points_belong_to_the_team_they_were_earned_in(db: Database, two_teams: 
 
 def told(db: Database, since: datetime = YEAR) -> dict[tuple[str, str], int | None]:
     with db.reading() as session:
-        found: list[Told] = insights.told(session, insights.groups(session), since)
+        found: list[Told] = insights.told(session, insights.groups(session, WEEK), since)
     assert len(found) == len({(one.teller, one.about) for one in found})
     return {(one.teller, one.about): one.times for one in found}
 
@@ -240,7 +278,7 @@ def a_story_about(
 
 def voices(db: Database, week: Week = WEEK, slug: str | None = None) -> Voices:
     with db.reading() as session:
-        shown = [group for group in insights.groups(session) if slug in (None, group.slug)]
+        shown = [group for group in insights.groups(session, WEEK) if slug in (None, group.slug)]
         return insights.voices(session, shown, week)
 
 
@@ -272,7 +310,7 @@ def test_no_question_walks_through_a_table_that_grows(db: Database, two_teams: C
     asked: list[tuple[str, Any]] = []
     event.listen(db.engine, "before_cursor_execute", lambda *of: asked.append((of[2], of[3])))
     with db.reading() as session:
-        shown = insights.groups(session)
+        shown = insights.groups(session, WEEK)
         asked.clear()
         insights.points(session, shown, [WEEK], [one.slug for one in GUIDELINES])
         insights.told(session, shown, YEAR)

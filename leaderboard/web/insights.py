@@ -108,10 +108,10 @@ def between_csv() -> ResponseReturnValue:
 
 def _asked(session: Session) -> Asked:
     """What the address asks for; 404 for a team that is not shown by itself."""
-    groups = insights.groups(session)
     team = session.get_one(Team, me().team_id)
     zones = people.zones(team)
     week = zones.week_of(now())
+    groups = insights.groups(session, week)
     slug = request.args.get("team", "")
     chosen = next((group for group in groups if group.slug == slug), None)
     if slug and chosen is None:
