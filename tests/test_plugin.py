@@ -28,6 +28,7 @@ from leaderboard.plugin import (
     iso,
     list_of,
     object_of,
+    parse_due,
     parse_time,
     plain_text,
     read_each,
@@ -37,6 +38,8 @@ from leaderboard.plugin import (
     secret_matches,
     text_of,
     walk,
+    web_address,
+    zone_name,
 )
 from tests import corpus
 
@@ -181,6 +184,45 @@ def test_a_long_mail_in_html_is_read_at_once() -> None:
 def test_what_is_no_mail_is_refused(value: Any) -> None:
     with pytest.raises(Invalid):
         plain_text(value)
+
+
+@pytest.mark.parametrize(
+    ("written", "utc"),
+    [
+        ("2026-11-21", "2026-11-21T22:59:59Z"),
+        ("2026-11-21 17:00", "2026-11-21T16:00:00Z"),
+        ("2026-07-21T17:00:00", "2026-07-21T15:00:00Z"),
+        ("2026-11-21T17:00:00Z", "2026-11-21T17:00:00Z"),
+        ("2026-11-21T17:00:00+0200", "2026-11-21T15:00:00Z"),
+        (1_795_000_000, "2026-11-18T11:06:40Z"),
+    ],
+)
+def test_a_promised_moment_is_one_of_the_companys_zone(written: Any, utc: str) -> None:
+    assert iso(parse_due(written, "Europe/Berlin")) == utc
+
+
+@pytest.mark.parametrize("written", ["tomorrow", "2026-13-01", "17:00", "", None, True, [1]])
+def test_a_promised_moment_that_is_none_is_refused(written: Any) -> None:
+    with pytest.raises(Invalid):
+        parse_due(written, "Europe/Berlin")
+
+
+def test_settings_of_places_and_zones_say_how_to_write_them() -> None:
+    assert web_address("https://desk.example.com/sub/") == "https://desk.example.com/sub"
+    for wrong in (
+        "",
+        "desk.example.com",
+        "ftp://a.example",
+        "https://me:pw@a.example",
+        "https://a?b",
+        "http://[::",
+    ):
+        with pytest.raises(ValueError, match="where the tool is"):
+            web_address(wrong)
+    assert zone_name("Europe/Berlin") == "Europe/Berlin"
+    for wrong in ("", "Berlin", "../etc/passwd", "Europe/Nowhere", "a\0b"):
+        with pytest.raises(ValueError, match="time zone"):
+            zone_name(wrong)
 
 
 def test_an_item_that_cannot_be_read_is_left_out_and_told_of() -> None:

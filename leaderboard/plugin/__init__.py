@@ -19,9 +19,12 @@ from leaderboard.plugin.reading import (
     iso,
     list_of,
     object_of,
+    parse_due,
     parse_time,
     plain_text,
     text_of,
+    web_address,
+    zone_name,
 )
 from leaderboard.plugin.signing import (
     Secret,
@@ -58,6 +61,7 @@ __all__ = [
     "iso",
     "list_of",
     "object_of",
+    "parse_due",
     "parse_time",
     "plain_text",
     "read_each",
@@ -67,6 +71,8 @@ __all__ = [
     "short_hash",
     "text_of",
     "walk",
+    "web_address",
+    "zone_name",
 ]
 
 Kind = Literal[

@@ -5,6 +5,7 @@ import re
 from datetime import UTC, datetime
 from html import unescape
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from leaderboard.plugin.errors import Invalid
 
@@ -142,6 +143,38 @@ def parse_time(value: Any, *, assume_utc: bool = False) -> datetime:
     if not 1970 <= moment.year <= 9998:
         raise Invalid(f"{str(value)[:40]!r} is not a time that exists")
     return moment
+
+
+def parse_due(value: Any, timezone: str) -> datetime:
+    """A promised moment that a person wrote: a day means its end, and a time without a zone is one of `timezone`."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+        value = f"{value}T23:59:59"
+    moment = parse_time(value, assume_utc=True)
+    if isinstance(value, str) and not re.search(r"(Z|[+-][0-9]{2}:?[0-9]{2})$", value):
+        return moment.replace(tzinfo=ZoneInfo(timezone)).astimezone(UTC)
+    return moment
+
+
+def zone_name(value: str) -> str:
+    """The setting of a time zone; ValueError, saying how to write it, where there is no such zone."""
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError('write a time zone by its name, as "Europe/Berlin"') from None
+    return value
+
+
+def web_address(value: str) -> str:
+    """The setting of where a tool is, without a slash at its end; ValueError, saying how to write it, for anything else."""
+    import httpx
+
+    try:
+        url = httpx.URL(value)
+    except httpx.InvalidURL:
+        url = httpx.URL()
+    if url.scheme not in ("http", "https") or not url.host or url.query or url.userinfo:
+        raise ValueError('write where the tool is, as "https://desk.example.com"')
+    return value.rstrip("/")
 
 
 def id_of(value: Any) -> str | None:

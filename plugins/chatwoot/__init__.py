@@ -1,12 +1,10 @@
 """Chatwoot: webhooks of conversations and messages, signed in newer versions, and a pull of survey answers and articles."""
 
-import re
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from functools import partial
 from typing import Any, Literal
 from urllib.parse import parse_qsl, quote, urlencode
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import httpx
 from pydantic import Field, field_validator
@@ -30,12 +28,15 @@ from leaderboard.plugin import (
     iso,
     list_of,
     object_of,
+    parse_due,
     parse_time,
     read_each,
     refuse_stale,
     refuse_unread,
     secret_matches,
     text_of,
+    web_address,
+    zone_name,
 )
 
 # One to five: the faces of the survey. Three is neither good nor bad.
@@ -84,25 +85,8 @@ class Chatwoot(Plugin):
     def proof(self) -> Literal["body", "url"]:  # type: ignore[override]  # what is proven depends on the settings
         return "url" if self.secret is None and self.url_secret is not None else "body"
 
-    @field_validator("address")
-    @classmethod
-    def _is_an_address(cls, value: str) -> str:
-        try:
-            url = httpx.URL(value)
-        except httpx.InvalidURL:
-            url = httpx.URL()
-        if url.scheme not in ("http", "https") or not url.host or url.query or url.userinfo:
-            raise ValueError('write where your Chatwoot is, as "https://app.chatwoot.com"')
-        return value.rstrip("/")
-
-    @field_validator("timezone")
-    @classmethod
-    def _is_a_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError('write a time zone by its name, as "Europe/Berlin"') from None
-        return value
+    _address = field_validator("address")(web_address)
+    _timezone = field_validator("timezone")(zone_name)
 
     def verify(self, delivery: Delivery) -> None:
         """`sha256=` and the hex HMAC-SHA256 of time stamp, full stop and body; before 2026 Chatwoot signed nothing.
@@ -252,7 +236,7 @@ class Chatwoot(Plugin):
         agent = _assignee(conversation)
         if due is None or due == "" or agent is None:
             return
-        number, due_at = _number(conversation), self._due(due)
+        number, due_at = _number(conversation), parse_due(due, self.timezone)
         common: dict[str, Any] = {"agents": (agent,), "object": f"promise/{number}", "ticket": number}
         common["url"] = self._link(number)
         yield Event(
@@ -260,15 +244,6 @@ class Chatwoot(Plugin):
         )
         if solved_at:
             yield Event(f"promise/{number}/kept/{iso(solved_at)}", "promise.kept", solved_at, **common)
-
-    def _due(self, value: Any) -> datetime:
-        """A day means its end, and a time without a zone is one of `timezone`."""
-        if isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
-            value = f"{value}T23:59:59"
-        zoneless = parse_time(value, assume_utc=True)
-        if isinstance(value, str) and not re.search(r"(Z|[+-][0-9]{2}:?[0-9]{2})$", value):
-            return zoneless.replace(tzinfo=ZoneInfo(self.timezone)).astimezone(UTC)
-        return zoneless
 
     def _labelled(self, conversation: dict[str, Any], changed_at: datetime) -> Iterator[Event]:
         """The customer's newest message of a conversation with the label."""

@@ -33,6 +33,7 @@ from leaderboard.plugin import (
     read_each,
     refuse_unread,
     text_of,
+    web_address,
 )
 
 # What a template's `extra_mile` says. Zammad has no survey of its own: ratings are what a trigger makes of a tag or a field.
@@ -80,16 +81,7 @@ class Zammad(Plugin):
     knowledge_base: bool = False
     pull_from: date | None = None  # the first pull begins here; left out: seven days before it
 
-    @field_validator("address")
-    @classmethod
-    def _is_an_address(cls, value: str) -> str:
-        try:
-            url = httpx.URL(value)
-        except httpx.InvalidURL:
-            url = httpx.URL()
-        if url.scheme not in ("http", "https") or not url.host or url.query or url.userinfo:
-            raise ValueError('write where your Zammad is, as "https://zammad.example.com"')
-        return value.rstrip("/")
+    _address = field_validator("address")(web_address)
 
     def verify(self, delivery: Delivery) -> None:
         """`sha1=` and the hex HMAC-SHA1 of the body; https://admin-docs.zammad.org/en/latest/manage/webhook/add.html

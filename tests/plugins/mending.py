@@ -109,6 +109,35 @@ def chatwoot(at: datetime) -> Sent:
     return [rated(1, bad), ({**message, "conversation": {"id": 9, "meta": meta}}, {}), rated(5, good)]
 
 
+def freescout(at: datetime) -> Sent:
+    bad, replied, good = moments(at)
+    customer, user = {"id": 5, "type": "customer"}, {"id": int(ANA), "type": "user"}
+
+    def thread(number: int, kind: str, moment: datetime, author: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "id": number,
+            "type": kind,
+            "createdBy": author,
+            "createdAt": iso(moment),
+            "body": "<p>Words</p>",
+        }
+
+    threads = [
+        thread(1, "customer", bad, customer),
+        thread(2, "message", replied, user),
+        thread(3, "customer", good, customer),
+    ]
+    told = (("unhappy", threads[:1], bad), ("", threads[:2], replied), ("thanks", threads, good))
+    return [
+        (
+            {"id": 9, "status": "active", "assignee": user, "customer": customer, "updatedAt": iso(moment)}
+            | {"_embedded": {"threads": written, "tags": [{"id": 1, "name": tag}]}},
+            {},
+        )
+        for tag, written, moment in told
+    ]
+
+
 MENDING: dict[str, Callable[[datetime], Sent]] = {
     "demo": demo,
     "standard": standard,
@@ -117,4 +146,5 @@ MENDING: dict[str, Callable[[datetime], Sent]] = {
     "intercom": intercom,
     "zammad": zammad,
     "chatwoot": chatwoot,
+    "freescout": freescout,
 }

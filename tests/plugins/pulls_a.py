@@ -1,4 +1,4 @@
-"""How Freshdesk, Intercom, Zammad and Chatwoot are pulled in the tests."""
+"""How Freshdesk, Intercom, Zammad, Chatwoot and FreeScout are pulled in the tests."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -6,12 +6,13 @@ from typing import Any
 
 from leaderboard.plugin import Plugin
 from plugins.chatwoot import Chatwoot
+from plugins.freescout import FreeScout
 from plugins.freshdesk import Freshdesk
 from plugins.intercom import Intercom
 from plugins.zammad import Zammad
 from tests.plugins.pulled import Pulled
 from tests.plugins.tools import NOW, Tool, iso
-from tests.plugins.tools_a import ChatwootTool, FreshdeskTool, IntercomTool, ZammadTool
+from tests.plugins.tools_a import ChatwootTool, FreeScoutTool, FreshdeskTool, IntercomTool, ZammadTool
 
 
 def freshdesk(tool: FreshdeskTool) -> Pulled:
@@ -115,9 +116,26 @@ def chatwoot(tool: ChatwootTool) -> Pulled:
     )
 
 
+def freescout(tool: FreeScoutTool) -> Pulled:
+    def make(**settings: Any) -> Plugin:
+        return FreeScout(**{"secret": "s", "api_key": "key", "address": tool.address, **settings})
+
+    return Pulled(
+        tool,
+        make,
+        "/api/conversations",
+        lambda number, at: tool.thank(number, at, "Thank you"),
+        "rating/{}/thanks",
+        tool.conversations,
+        "id",
+        {"_embedded": {"threads": [], "tags": []}},
+    )
+
+
 MAKERS: dict[str, tuple[type[Tool], Callable[[Any], Pulled]]] = {
     "freshdesk": (FreshdeskTool, freshdesk),
     "intercom": (IntercomTool, intercom),
     "zammad": (ZammadTool, zammad),
     "chatwoot": (ChatwootTool, chatwoot),
+    "freescout": (FreeScoutTool, freescout),
 }

@@ -46,7 +46,7 @@ def changed(case: str, plugin: Chatwoot = PLUGIN, **fields: Any) -> list[Event]:
     "address", ["", "app.chatwoot.com", "ftp://a.example", "https://me:pw@a.example", "http://[::"]
 )
 def test_an_address_is_one_of_the_web_without_credentials(address: str) -> None:
-    with pytest.raises(ValidationError, match="where your Chatwoot is"):
+    with pytest.raises(ValidationError, match="where the tool is"):
         Chatwoot(account_id=1, secret="s", address=address)
 
 

@@ -60,7 +60,7 @@ def changed(case: str, part: str, plugin: Zammad = PLUGIN, **fields: Any) -> lis
     ],
 )
 def test_an_address_is_one_of_the_web_without_credentials(address: str) -> None:
-    with pytest.raises(ValidationError, match="where your Zammad is"):
+    with pytest.raises(ValidationError, match="where the tool is"):
         Zammad(address=address, secret="s")
 
 

@@ -1,4 +1,4 @@
-"""More helpdesks over a real socket: Freshdesk, Intercom, Zammad, Chatwoot."""
+"""More helpdesks over a real socket: Freshdesk, Intercom, Zammad, Chatwoot, FreeScout."""
 
 import json
 from datetime import datetime
@@ -229,3 +229,44 @@ class ChatwootTool(Tool):
     def _page(self, query: dict[str, str], items: list[dict[str, Any]]) -> list[dict[str, Any]]:
         page = int(query["page"])
         return items[(page - 1) * self.size : page * self.size]
+
+
+class FreeScoutTool(Tool):
+    """Conversations with their threads and tags by their last change, and users; pages are numbered."""
+
+    size = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conversations: list[dict[str, Any]] = []
+        self.users: list[dict[str, Any]] = []
+
+    def thank(self, number: int, at: datetime, words: str) -> None:
+        customer, user = {"id": 500 + number, "type": "customer"}, {"id": 77, "type": "user"}
+        thread = {"id": number, "type": "customer", "createdBy": customer, "createdAt": iso(at)}
+        inside = {
+            "threads": [{**thread, "body": f"<div>{words}</div>"}],
+            "tags": [{"id": 1, "name": "thanks"}],
+        }
+        conversation = {"id": number, "status": "active", "assignee": user, "customer": customer}
+        self.conversations.append(
+            {**conversation, "updatedAt": iso(at), "closedAt": None, "_embedded": inside}
+        )
+
+    def answer(self, asked: Asked) -> Said:
+        if asked.headers.get("X-FreeScout-API-Key") != "key":
+            return Said({"message": "Not Authorized"}, status=401)
+        name, query = asked.path.removeprefix("/api/"), asked.query
+        if name == "users":
+            return self._page(query, name, self.users)
+        if name == "conversations":
+            assert query["embed"] == "threads,tags"
+            chosen = [each for each in self.conversations if each["updatedAt"] >= query["updatedSince"]]
+            return self._page(query, name, sorted(chosen, key=lambda each: str(each["updatedAt"])))
+        return Said({"message": "Not Found"}, status=404)
+
+    def _page(self, query: dict[str, str], name: str, items: list[dict[str, Any]]) -> Said:
+        page = int(query.get("page", 1))
+        shown = items[(page - 1) * self.size : page * self.size]
+        pages = {"size": self.size, "totalElements": len(items), "totalPages": -(-len(items) // self.size)}
+        return Said({"_embedded": {name: shown}, "page": {**pages, "number": page}})
