@@ -45,7 +45,7 @@ def first_steps() -> ResponseReturnValue:
         steps=found,
         teams=teams,
         sources=[
-            (name, type(plugin).title or name, deliveries.can_try(plugin))
+            (name, _title(name, type(plugin).title), deliveries.can_try(plugin))
             for name, plugin in settings.plugins.items()
         ],
         config=settings,
@@ -114,6 +114,11 @@ def try_source(name: str) -> ResponseReturnValue:
         "success",
     )
     return redirect(url_for("admin.delivery", number=said["delivery"]), 303)
+
+
+def _title(name: str, title: str) -> str:
+    """What a source is called: its tool, and its own name where that says more."""
+    return title if not name or title.casefold().startswith(name) else f"{title} ({name})"
 
 
 def guides() -> list[Guide]:

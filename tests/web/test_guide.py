@@ -144,3 +144,17 @@ def test_a_source_that_cannot_send_a_test_says_so(
     answer = ada.submit("/admin/sources/help_scout/try", follow_redirects=True)
     assert "Send one from the tool" in answer.text
     assert ada.submit("/admin/sources/nothing/try").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("handle", "offered"),
+    [("ana", ()), ("lea", ("/lead",)), ("ada", ("/lead", "/admin/first-steps"))],
+)
+def test_an_empty_home_page_says_what_comes_first_by_role(
+    client_of: Client, handle: str, offered: tuple[str, ...]
+) -> None:
+    page = client_of(handle).get("/").text.partition("<main")[2]
+    assert "Tell the first story" in page
+    assert ("What comes first" in page) == bool(offered)
+    assert all(f'href="{address}"' in page for address in offered)
+    assert ("/admin/first-steps" in page) == (handle == "ada")
