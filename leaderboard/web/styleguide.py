@@ -92,6 +92,7 @@ def styleguide() -> ResponseReturnValue:
                 story, id="4", guideline="positive-energy", may_co_sign=False, co_signs=0, happened_on=None
             ),
         ],
+        about_me=replace(story, id="5", nominees=(ana, ben), nominator=dan, may_co_sign=False),
         ranking=[
             Row(1, Shown(ben.name, ben.handle), 41, 2),
             Row(2, Shown(chris.name, chris.handle), 38, 0),

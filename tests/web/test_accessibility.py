@@ -21,6 +21,23 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 EVERY_RULE = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
 COLOURS = {"resultTypes": ["violations"], "runOnly": ["color-contrast"]}
+TOO_SMALL = """() => [...document.querySelectorAll("a[href], button, summary, select, textarea, input:not([type=hidden])")]
+  .filter((thing) => !(thing.tagName === "A" && getComputedStyle(thing).display === "inline"))
+  .map((thing) => [thing.outerHTML.slice(0, 120), (thing.closest("label") ?? thing).getBoundingClientRect()])
+  .filter(([, box]) => box.width > 1 && box.height > 1 && (box.width < 43.5 || box.height < 43.5))
+  .map(([html, box]) => [html, Math.round(box.width), Math.round(box.height)])
+"""
+"""What a thumb cannot hit: less than 44 px. A link in a sentence is as high as its line, a tick as large as its label."""
+UNSEEN_FOCUS = """() => [...document.querySelectorAll("a[href], button, summary, select, textarea, input:not([type=hidden])")]
+  .filter((thing) => thing.checkVisibility({visibilityProperty: true}) && !thing.disabled)
+  .filter((thing) => {
+    thing.focus({focusVisible: true});
+    const look = getComputedStyle(thing);
+    return document.activeElement === thing && (look.outlineStyle === "none" || parseFloat(look.outlineWidth) < 2);
+  })
+  .map((thing) => [thing.outerHTML.slice(0, 120)])
+"""
+"""What shows no outline while it has the focus."""
 BESIDES = (
     "/?team=shop&period=year",
     "/nominate?for=ben",
@@ -59,7 +76,7 @@ NO_PAGES = {
 
 def is_page(path: str) -> bool:
     """Whether an address is for people: not for programs, and no file."""
-    return not path.startswith(("/api/", "/hooks/", "/healthz", "/metrics")) and not path.endswith(".csv")
+    return not path.startswith(("/api/", "/hooks/", "/healthz", "/metrics")) and not path.endswith((".csv", "/picture"))
 
 
 def pages(world: World, handle: str | None, seen: dict[str, set[str]]) -> Iterator[str]:
@@ -102,12 +119,14 @@ def test_every_page_is_open_to_everybody_in_light_and_dark(
             page.goto(address + path)
             barriers += [(path, handle, "light", *found) for found in found_by_axe(page, EVERY_RULE)]
             barriers += [(path, "too wide for a phone")] * too_wide(page)
+            barriers += [(path, "too small for a thumb", *found) for found in page.evaluate(TOO_SMALL)]
+            barriers += [(path, "focus is not seen", *found) for found in page.evaluate(UNSEEN_FOCUS)]
             page.emulate_media(color_scheme="dark")
             page.set_viewport_size(DESK)
             barriers += [(path, handle, "dark", *found) for found in found_by_axe(page, COLOURS)]
             barriers += [(path, "too wide for a desk")] * too_wide(page)
         context.close()
-    assert barriers == []
+    assert not barriers, "\n".join(map(str, barriers))
     missed = {rule.endpoint for rule, path in world.routes("GET") if path not in looked_at and is_page(path)}
     assert missed == set(NO_PAGES)
 

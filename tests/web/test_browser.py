@@ -72,7 +72,7 @@ def test_every_component_is_open_to_everybody_in_every_state(app: Flask, opened:
     app.register_blueprint(styleguide.blueprint)
     for screen, scheme in ((PHONE, "dark"), (DESK, "light")):
         page = opened("/styleguide", viewport=screen, color_scheme=scheme)
-        assert page.locator("article.story").count() == 4
+        assert page.locator("article.story").count() == 5
         assert barriers(page) == [], (screen, scheme)
         assert page.evaluate("document.documentElement.scrollWidth") <= screen["width"]
 
