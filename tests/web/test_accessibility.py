@@ -76,7 +76,9 @@ NO_PAGES = {
 
 def is_page(path: str) -> bool:
     """Whether an address is for people: not for programs, and no file."""
-    return not path.startswith(("/api/", "/hooks/", "/healthz", "/metrics")) and not path.endswith((".csv", "/picture"))
+    return not path.startswith(("/api/", "/hooks/", "/healthz", "/metrics")) and not path.endswith(
+        (".csv", "/picture")
+    )
 
 
 def pages(world: World, handle: str | None, seen: dict[str, set[str]]) -> Iterator[str]:
