@@ -138,6 +138,23 @@ def freescout(at: datetime) -> Sent:
     ]
 
 
+def front(at: datetime) -> Sent:
+    bad, replied, good = moments(at)
+    rule = {"_meta": {"type": "rule"}, "data": {"id": "rul_1"}}
+    message = {"_meta": {"type": "message"}, "data": {"id": "msg_1", "author": {"id": ANA}}}
+    tags = [{"_meta": {"type": "tag"}, "data": {"name": name}} for name in ("unhappy", "thanks")]
+    conversation = {"id": "cnv_9", "assignee": {"id": ANA}, "recipient": {"handle": "ito@example.com"}}
+    told = (("tag", bad, tags[0]), ("outbound", replied, message), ("tag", good, tags[1]))
+    return [
+        (
+            {"id": f"evt_{moment.minute}", "type": kind, "emitted_at": moment.timestamp()}
+            | {"conversation": conversation, "source": rule, "target": target},
+            {},
+        )
+        for kind, moment, target in told
+    ]
+
+
 MENDING: dict[str, Callable[[datetime], Sent]] = {
     "demo": demo,
     "standard": standard,
@@ -147,4 +164,5 @@ MENDING: dict[str, Callable[[datetime], Sent]] = {
     "zammad": zammad,
     "chatwoot": chatwoot,
     "freescout": freescout,
+    "front": front,
 }

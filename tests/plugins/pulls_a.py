@@ -1,4 +1,4 @@
-"""How Freshdesk, Intercom, Zammad, Chatwoot and FreeScout are pulled in the tests."""
+"""How Freshdesk, Intercom, Zammad, Chatwoot, FreeScout and Front are pulled in the tests."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -8,11 +8,19 @@ from leaderboard.plugin import Plugin
 from plugins.chatwoot import Chatwoot
 from plugins.freescout import FreeScout
 from plugins.freshdesk import Freshdesk
+from plugins.front import Front
 from plugins.intercom import Intercom
 from plugins.zammad import Zammad
 from tests.plugins.pulled import Pulled
 from tests.plugins.tools import NOW, Tool, iso
-from tests.plugins.tools_a import ChatwootTool, FreeScoutTool, FreshdeskTool, IntercomTool, ZammadTool
+from tests.plugins.tools_a import (
+    ChatwootTool,
+    FreeScoutTool,
+    FreshdeskTool,
+    FrontTool,
+    IntercomTool,
+    ZammadTool,
+)
 
 
 def freshdesk(tool: FreshdeskTool) -> Pulled:
@@ -132,10 +140,31 @@ def freescout(tool: FreeScoutTool) -> Pulled:
     )
 
 
+def front(tool: FrontTool) -> Pulled:
+    class Local(Front):
+        def api_url(self) -> str:
+            return tool.address
+
+    def make(**settings: Any) -> Plugin:
+        return Local(**{"signing_key": "s", "api_token": "token", **settings})
+
+    return Pulled(
+        tool,
+        make,
+        "/events",
+        lambda number, at: tool.thank(number, at, "Thank you"),
+        "rating/cnv_{}/thanks",
+        tool.events,
+        "conversation",
+        {"target": {"_meta": {"type": "tag"}, "data": {"name": "urgent"}}},
+    )
+
+
 MAKERS: dict[str, tuple[type[Tool], Callable[[Any], Pulled]]] = {
     "freshdesk": (FreshdeskTool, freshdesk),
     "intercom": (IntercomTool, intercom),
     "zammad": (ZammadTool, zammad),
     "chatwoot": (ChatwootTool, chatwoot),
     "freescout": (FreeScoutTool, freescout),
+    "front": (FrontTool, front),
 }

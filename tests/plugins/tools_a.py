@@ -1,4 +1,4 @@
-"""More helpdesks over a real socket: Freshdesk, Intercom, Zammad, Chatwoot, FreeScout."""
+"""More helpdesks over a real socket: Freshdesk, Intercom, Zammad, Chatwoot, FreeScout, Front."""
 
 import json
 from datetime import datetime
@@ -270,3 +270,44 @@ class FreeScoutTool(Tool):
         shown = items[(page - 1) * self.size : page * self.size]
         pages = {"size": self.size, "totalElements": len(items), "totalPages": -(-len(items) // self.size)}
         return Said({"_embedded": {name: shown}, "page": {**pages, "number": page}})
+
+
+class FrontTool(Tool):
+    """Events, the newest first, and teammates; the next page's address names another host of Front's."""
+
+    size = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.events: list[dict[str, Any]] = []
+        self.teammates: list[dict[str, Any]] = []
+
+    def happen(self, number: int, kind: str, at: datetime, **more: Any) -> None:
+        conversation = {"id": f"cnv_{number}", "assignee": {"id": "tea_77"}, "custom_fields": {}}
+        event = {"id": f"evt_{len(self.events)}", "type": kind, "emitted_at": at.timestamp()}
+        self.events.append({**event, "conversation": conversation, "source": None, "target": None, **more})
+
+    def thank(self, number: int, at: datetime, words: str) -> None:
+        said = {"last_message": {"is_inbound": True, "text": words}, "assignee": {"id": "tea_77"}}
+        tag = {"_meta": {"type": "tag"}, "data": {"id": "tag_1", "name": "thanks"}}
+        self.happen(number, "tag", at, conversation={"id": f"cnv_{number}", **said}, target=tag)
+
+    def answer(self, asked: Asked) -> Said:
+        if asked.headers.get("Authorization") != "Bearer token":
+            return Said({"_error": {"status": 401, "title": "Unauthenticated"}}, status=401)
+        if asked.path == "/teammates":
+            return self._page(asked, self.teammates)
+        if asked.path == "/events":
+            assert "archive" in asked.query["q[types][]"]
+            after = int(asked.query["q[after]"])
+            chosen = [event for event in self.events if event["emitted_at"] > after]
+            return self._page(asked, sorted(chosen, key=lambda event: -float(event["emitted_at"])))
+        return Said({"_error": {"status": 404, "title": "Not found"}}, status=404)
+
+    def _page(self, asked: Asked, items: list[dict[str, Any]]) -> Said:
+        begin = int(asked.query.get("page_token", "0"))
+        more = begin + self.size < len(items)
+        following = (
+            f"https://acme.api.frontapp.com{asked.path}?page_token={begin + self.size}" if more else None
+        )
+        return Said({"_pagination": {"next": following}, "_results": items[begin : begin + self.size]})
