@@ -111,9 +111,9 @@ def _pulls(statuses: list[SourceStatus]) -> Iterator[Trouble]:
                     "It says: %(error)s. Mend what it names in the config or in the tool; webhooks go on.",
                     error=(one.state.pull_error or "")[:200].rstrip("."),
                 ),
-                url_for("admin.pull", name=one.name),
-                _("Pull now"),
-                post=True,
+                url_for("admin.pull" if one.pulls else "admin.source", name=one.name),
+                _("Pull now") if one.pulls else _("Look at it"),
+                post=one.pulls,
             )
 
 
@@ -185,7 +185,7 @@ def lights(statuses: list[SourceStatus], now: datetime) -> list[Light]:
         if one.state.pull_failures >= PULLS_FAILED or (
             one.last_delivery and one.last_delivery.state == "failed"
         ):
-            light, words = "bad", _("fails; last well")
+            light, words = "bad", _("fails; last well") if last else _("fails")
         elif last is None:
             light, words = "calm", _("nothing has come yet")
         elif now - last < FEEDING:
