@@ -58,6 +58,7 @@ def test_a_story_about_somebody_comes_by_mail_at_once_and_once(
     db: Database, client_of: Client, clock: Clock, config: Config, smtp: Mailbox
 ) -> None:
     page = accepted(client_of)
+    clock.forward(seconds=60)
     for _again in range(3):
         letters.deliver_letters(db, config, clock)
     (message,) = smtp.messages
@@ -79,6 +80,7 @@ def test_what_was_read_or_taken_back_before_the_letter_went_is_not_in_it(
 ) -> None:
     smtp.answer = "451 later"
     page = accepted(client_of)
+    clock.forward(seconds=60)
     letters.deliver_letters(db, config, clock)
     assert states(db) == [("waiting", 1)]
     client_of("ben").submit(f"{page}/hide")
@@ -87,15 +89,34 @@ def test_what_was_read_or_taken_back_before_the_letter_went_is_not_in_it(
     letters.deliver_letters(db, config, clock)
     assert states(db) == [("empty", 2)]
     accepted(client_of)
+    clock.forward(seconds=60)
     client_of("ben").submit("/notices/read", {"until": "999999999"})
     letters.deliver_letters(db, config, clock)
     assert smtp.messages == []
+
+
+def test_a_judgement_undone_within_the_minute_is_never_mailed(
+    db: Database, client_of: Client, clock: Clock, config: Config, smtp: Mailbox
+) -> None:
+    page = accepted(client_of)
+    clock.forward(seconds=59)
+    letters.deliver_letters(db, config, clock)
+    client_of("lea").submit(f"/lead{page}", {"do": "undo"})
+    clock.forward(seconds=2)
+    letters.deliver_letters(db, config, clock)
+    assert smtp.messages == []
+    client_of("lea").submit(f"/lead{page}", {"do": "accept"})
+    clock.forward(seconds=60)
+    letters.deliver_letters(db, config, clock)
+    (message,) = smtp.messages
+    assert "Ana told a story about you" in message["Subject"]
 
 
 def test_a_letter_is_tried_again_until_the_server_takes_it(
     db: Database, client_of: Client, clock: Clock, config: Config, smtp: Mailbox
 ) -> None:
     accepted(client_of)
+    clock.forward(seconds=60)
     smtp.answer = "451 later"
     letters.deliver_letters(db, config, clock)
     letters.deliver_letters(db, config, clock)
@@ -111,6 +132,7 @@ def test_a_letter_whose_sender_died_is_not_sent_twice(
     db: Database, client_of: Client, clock: Clock, config: Config, smtp: Mailbox
 ) -> None:
     accepted(client_of)
+    clock.forward(seconds=60)
     with db.writing() as session:
         letters.gather(session, config, clock())
         assert len(letters.lease(session, clock())) == 1
@@ -147,6 +169,7 @@ def test_a_letter_speaks_the_language_of_its_person(
 ) -> None:
     change(db, company, "ben", locale="de")
     accepted(client_of)
+    clock.forward(seconds=60)
     letters.deliver_letters(db, config, clock)
     (message,) = smtp.messages
     assert message["Subject"] == "Extra Mile: Ana hat eine Geschichte über dich erzählt"
@@ -157,6 +180,7 @@ def test_one_click_ends_the_mails_and_nothing_else(
     db: Database, client_of: Client, visitor: Visitor, clock: Clock, config: Config, smtp: Mailbox
 ) -> None:
     accepted(client_of)
+    clock.forward(seconds=60)
     letters.deliver_letters(db, config, clock)
     (message,) = smtp.messages
     assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
@@ -170,6 +194,7 @@ def test_one_click_ends_the_mails_and_nothing_else(
     assert "No more of these mails" in answer.text
     assert visitor.post(address[1]).status_code == 200, "twice is once"
     accepted(client_of)
+    clock.forward(seconds=60)
     letters.deliver_letters(db, config, clock)
     assert len(smtp.messages) == 1
     assert len(sentences(client_of("ben"))) == 2, "the page goes on"
@@ -181,6 +206,7 @@ def test_without_a_mail_server_nothing_piles_up_for_the_day_when_there_is_one(
     db: Database, client_of: Client, clock: Clock, config: Config, smtp: Mailbox
 ) -> None:
     accepted(client_of)
+    clock.forward(seconds=60)
     letters.deliver_letters(db, Config(), clock)
     letters.deliver_letters(db, config, clock)
     assert states(db) == []
@@ -194,6 +220,7 @@ def test_a_leaver_gets_no_letter(
     db: Database, client_of: Client, company: Company, clock: Clock, config: Config, smtp: Mailbox
 ) -> None:
     accepted(client_of)
+    clock.forward(seconds=60)
     change(db, company, "ben", active=False)
     letters.deliver_letters(db, config, clock)
     assert (states(db), smtp.messages) == ([("empty", 1)], [])
@@ -203,6 +230,7 @@ def test_letters_are_forgotten_with_what_they_told(
     db: Database, client_of: Client, clock: Clock, config: Config, smtp: Mailbox
 ) -> None:
     accepted(client_of)
+    clock.forward(seconds=60)
     letters.deliver_letters(db, config, clock)
     client_of("ben").submit("/notices/read", {"until": "999999999"})
     clock.forward(days=91)

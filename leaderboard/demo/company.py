@@ -76,3 +76,5 @@ OPENINGS = (
     "It was not an easy week. That is why I am so glad about these stories.",
     "",
 )
+
+UNHAPPY = "Twice I was told it would be there on Friday. It was not, and I had to ask myself."

@@ -14,6 +14,7 @@ from functools import partial
 from itertools import count
 from random import Random
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flask.testing import FlaskClient
 from rich.console import Console
@@ -90,6 +91,7 @@ class Story:
         first = week_of(self.until, "Europe/Berlin") - WEEKS
         for number in range(WEEKS + 1):
             self.plan_week(first + number)
+        self.plan_desk()
         with Progress(console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task("ten weeks", total=len(self.diary))
             while self.diary:
@@ -132,6 +134,35 @@ class Story:
         day = week.monday + timedelta(days=self.random.randint(0, 5))
         clock = time(self.random.randint(8, 18), self.random.randint(0, 59))
         return at_local(day, clock, zone)
+
+    def plan_desk(self) -> None:
+        """The last hours: what lies on the desk of Care's lead when the demo opens."""
+        zone, (_lead, first, second, third, *_others) = company.TEAMS["Care"]
+
+        def ago(**span: float) -> datetime:
+            return self.until - timedelta(**span)
+
+        for moment, teller, hero, tale in (
+            (ago(minutes=50), first, second, self.tales[0]),
+            (ago(minutes=15), third, first, self.tales[1]),
+        ):
+            self.at(moment, partial(self.nominate, moment, "Care", teller, [hero], tale))
+        self.at(
+            ago(hours=5),
+            partial(self.keep, third, (self.until + timedelta(hours=5)).astimezone(ZoneInfo(zone))),
+        )
+        number = next(self.number)
+        bad = {"id": number, "what": "bad", "agent": email_of(second), "ticket": str(number)}
+        bad |= {"customer": f"c{number}@example.org", "words": company.UNHAPPY}
+        bad["at"] = f"{ago(hours=3):%Y-%m-%dT%H:%M:%SZ}"
+        self.at(ago(hours=3), partial(self.send, "demo", bad))
+
+    def keep(self, maker: str, due: datetime) -> None:
+        """A promise made by word of mouth, and kept some hours later."""
+        form = {"what": company.PROMISES[5], "due_at": f"{due:%Y-%m-%dT%H:%M}"}
+        if page := self.fill_in(maker, "/promises/new", form):
+            kept = {"note": "She came by at four."}
+            self.at(self.moment + timedelta(hours=4), partial(self.fill_in, maker, f"{page}/keep", kept))
 
     # --- stories: forms filled in by colleagues -------------------------------------------------------------
 

@@ -5,7 +5,6 @@ PermissionError means that this person may not do this to that story; LookupErro
 
 from leaderboard.nominations.co_signing import co_sign, co_signers, take_back
 from leaderboard.nominations.judging import (
-    UNDO_FOR,
     accept,
     decline,
     hide,
@@ -28,7 +27,6 @@ from leaderboard.nominations.wall import Card, Wall, card, cards, mine, newest, 
 
 __all__ = [
     "MAX_NAMED",
-    "UNDO_FOR",
     "Card",
     "Telling",
     "Told",

@@ -25,9 +25,6 @@ from leaderboard.plugin import Invalid
 from leaderboard.tables import ClosedWeek, Nomination, Nominee, Person, TeamLead, is_uid
 
 MAX_REASON = 500
-UNDO_FOR = timedelta(seconds=60)
-"""So long a lead may take the last step back as if it had not been. Pages offer it for ten seconds; the rest is for slow lines.
-Nothing is sent to anybody before it is over."""
 MAX_DESK = 200
 """A desk shows at most so many stories at a time."""
 MOST_LOOKED_AT = 2_000
@@ -140,7 +137,7 @@ def decline(session: Session, uid: str, by: Person, reason: str, now: datetime) 
 
 
 def undo(session: Session, uid: str, by: Person, now: datetime) -> Nomination:
-    """Take back one's own judgement of a moment ago. Invalid once UNDO_FOR is over, or when something rests on it by now."""
+    """Take back one's own judgement of a moment ago. Invalid after notices.UNDO_FOR, or when something rests on it by now."""
     return _let_wait_again(session, uid, by, now, at_once=True)
 
 
@@ -158,7 +155,7 @@ def may_undo(nomination: Nomination, by: Person, now: datetime) -> bool:
         nomination.state in ("accepted", "declined")
         and nomination.judged_by == by.id
         and nomination.judged_at is not None
-        and now - nomination.judged_at <= UNDO_FOR
+        and now - nomination.judged_at <= notices.UNDO_FOR
     )
 
 

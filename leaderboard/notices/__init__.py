@@ -3,6 +3,7 @@
 from leaderboard.notices.choosing import (
     DEFAULTS,
     SORT_NAMES,
+    UNDO_FOR,
     choose,
     no_more_mail,
     sorts_of,
@@ -16,6 +17,7 @@ from leaderboard.notices.telling import drop, ring, rings, stand, stands, tell, 
 __all__ = [
     "DEFAULTS",
     "SORT_NAMES",
+    "UNDO_FOR",
     "Found",
     "Said",
     "choose",

@@ -28,6 +28,9 @@ SORT_NAMES = {
 """What somebody may choose about, in the order in which they are asked."""
 DEFAULTS = dict.fromkeys(SORTS, "page") | {"story": "at_once", "won": "at_once"}
 """How people are told who chose nothing: mail is for what is about them and rare."""
+UNDO_FOR = timedelta(seconds=60)
+"""So long a lead may take the last step back as if it had not been. Pages offer it for ten seconds; the rest is for slow lines.
+Nothing is sent to anybody before it is over."""
 DIGEST_AT = time(8)
 """When the daily mail goes out, by the person's own clock."""
 
@@ -79,9 +82,9 @@ def _keep_from_mail(session: Session, person: Person, sort: str) -> None:
 
 
 def mail_at(session: Session, person: Person, way: str, now: datetime) -> datetime | None:
-    """When a thing told now wants to go by mail: now, at the person's next eight o'clock, or (None) not at all."""
+    """When a thing told now goes by mail: after UNDO_FOR, at the person's next eight o'clock, or (None) not at all."""
     if way == "at_once":
-        return now
+        return now + UNDO_FOR
     if way != "daily":
         return None
     zone = zone_of(session, person)

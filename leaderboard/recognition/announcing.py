@@ -17,7 +17,6 @@ from leaderboard.database import beat
 from leaderboard.fairness import clean_text
 from leaderboard.guidelines import BY_SLUG, huddle_of
 from leaderboard.languages import speaking
-from leaderboard.nominations import UNDO_FOR
 from leaderboard.people import leads, leads_of, zones
 from leaderboard.plugin import Invalid
 from leaderboard.recognition.drafting import CATEGORIES, board_name, category_name
@@ -219,7 +218,7 @@ def announce(
 ) -> ClosedWeek:
     """Freeze the words and put one message per channel into the outbox. `by` None is the clock. Raises Invalid.
 
-    What a person announces leaves once UNDO_FOR is over.
+    What a person announces leaves once notices.UNDO_FOR is over.
     """
     closed = session.get_one(ClosedWeek, closed_id, populate_existing=True, with_for_update=True)
     if closed.announced_at is not None:
@@ -242,7 +241,7 @@ def announce(
     )
     if not changed.rowcount:
         raise Invalid(_("This week was announced; its words stay as they were."))
-    hold = timedelta(0) if by is None else UNDO_FOR
+    hold = timedelta(0) if by is None else notices.UNDO_FOR
     announcements.queue(session, closed_id, closed.team_id, said.subject, said.text, now, hold=hold)
     for row, whose in standing_winners(session, closed):
         notices.tell(session, [whose], "won", row.id or 0, now)
@@ -252,7 +251,7 @@ def announce(
 
 
 def undo_announcement(session: Session, closed_id: int, by: Person, now: datetime) -> ClosedWeek:
-    """Take back one's own announcement of a moment ago. Invalid once UNDO_FOR is over or a message may have left."""
+    """Take back one's own announcement of a moment ago. Invalid once notices.UNDO_FOR is over or a message may have left."""
     closed = session.get_one(ClosedWeek, closed_id, populate_existing=True, with_for_update=True)
     if not may_undo_announcement(closed, by, now):
         raise Invalid(_("This week was announced a while ago; its words stay as they were."))
@@ -270,7 +269,7 @@ def may_undo_announcement(closed: ClosedWeek, by: Person, now: datetime) -> bool
     return (
         closed.announced_at is not None
         and closed.announced_by == by.id
-        and now - closed.announced_at <= UNDO_FOR
+        and now - closed.announced_at <= notices.UNDO_FOR
     )
 
 
