@@ -24,6 +24,7 @@ from leaderboard.tables import (
     ClosedWeek,
     FollowUp,
     Heartbeat,
+    Notice,
     Person,
     Recognition,
     Source,
@@ -68,6 +69,7 @@ class Full:
     def address(self, rule: str) -> str:
         """The address of a row of this company, by a route's rule."""
         names = self.names | ({"uid": self.names["promise"]} if rule.startswith("/promises/") else {})
+        names |= {"int:number": self.names["notice"]} if rule.startswith("/notices/") else {}
         return re.sub(r"<([^>]+)>", lambda name: names[name[1]], rule)
 
 
@@ -105,6 +107,8 @@ def fill(app: Flask, db: Database, company: Company, clock: Clock) -> Full:
         winner = session.exec(select(Recognition).where(Recognition.closed_week_id == closed.id)).first()
         assert winner is not None
         names["int:recognition_id"] = str(winner.id)
+        mine = select(Notice.id).where(Notice.person_id == company["ana"])
+        names["notice"] = str(session.exec(mine).first())
         names["int:number"] = str(session.exec(select(FollowUp.id)).one())
     return Full(names, taken, accepted, {"broken": broken.id})
 
@@ -203,6 +207,7 @@ def after_the_week(session: Session, company: Company, clock: Clock, accepted: s
         "slug": "care",
         "week": str(WEEK),
         "handle": "ana",
+        "plugin": "standard",
         "person": "ana",
         "name": "demo",
         "int:channel_id": str(channel.id),

@@ -26,6 +26,7 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 FOR_EVERYBODY = {
     "/api/v1/people/<person>": "the directory",
     "/people/<handle>": "the directory",
+    "/people/<handle>/picture": "a part of the directory",
     "/weeks/<week>": "announced weeks are for everybody",
     "/weeks/<week>.csv": "the same as a file",
     "/api/v1/weeks/<week>": "the same by the API",
