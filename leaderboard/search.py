@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, or_, true, union
+from sqlalchemy import CompoundSelect, Select, and_, case, func, intersect, or_, true, union
 from sqlmodel import Session, col, select
 
 from leaderboard import nominations
@@ -104,15 +104,21 @@ def stories(
         return []
     asked = _asked(session, looked_for)
     about = union(*(_about(having("person_words", "words")) for having in asked)).subquery()
-    rank = ranked(session.get_bind().dialect.name, "story_words", looked_for).subquery()
+    # Each looked up once, and before anything else: SQLite would look for the words anew in each story. The CASE around who may
+    # see a story keeps it from beginning with all stories that are accepted.
+    every = intersect(*(select(_having(having, viewer).subquery()) for having in asked)).cte("every")
+    every = every.prefix_with("MATERIALIZED")
+    rank = ranked(session.get_bind().dialect.name, "story_words", looked_for).cte("ranks")
+    rank = rank.prefix_with("MATERIALIZED")
     mine = or_(
         col(Nomination.nominator_id) == viewer.id,
         and_(col(Nomination.state) == "accepted", nominations.about(viewer)),
     )
     query = (
         select(Nomination)
+        .join(every, every.c[0] == Nomination.id)
         .outerjoin(rank, rank.c.id == Nomination.id)
-        .where(or_(nominations.shown_to(viewer), mine), *(_having(having, viewer) for having in asked))
+        .where(case((or_(nominations.shown_to(viewer), mine), 1), else_=0) == 1)
         .order_by(
             case((col(Nomination.id).in_(about.select()), 0), else_=1),
             func.coalesce(rank.c.rank, 0).desc(),
@@ -138,31 +144,34 @@ def _asked(session: Session, looked_for: Sequence[Term]) -> list[Having]:
     ]
 
 
-def _having(having: Having, viewer: Person) -> ColumnElement[bool]:
-    """Stories that have this term somewhere where this viewer may read it."""
+def _having(having: Having, viewer: Person) -> CompoundSelect[Any]:
+    """The ids of the stories that have this term somewhere where this viewer may read it, if they may see the story."""
     named = having("person_words", "words")
     own = or_(col(Nomination.nominator_id) == viewer.id, nominations.about(viewer))
     knows_customers = true() if viewer.role in ("lead", "admin") else own
-    return or_(
-        col(Nomination.id).in_(having("story_words", "words")),
-        col(Nomination.id).in_(_about(named)),
-        col(Nomination.nominator_id).in_(select(Person.id).where(_is_one_of(named))),
-        and_(knows_customers, col(Nomination.id).in_(having("story_words", "customer"))),
+    return union(
+        having("story_words", "words"),
+        _about(named),
+        select(Nomination.id).where(col(Nomination.nominator_id).in_(_people(named))),
+        select(Nomination.id).where(
+            col(Nomination.id).in_(having("story_words", "customer")), knows_customers
+        ),
     )
 
 
 def _about(named: Select[Any]) -> Any:
     """The ids of the stories that show one of these people."""
-    return (
-        select(Nominee.nomination_id)
-        .join(Person, col(Person.id) == Nominee.person_id)
-        .where(col(Nominee.hidden_at).is_(None), _is_one_of(named))
+    return select(Nominee.nomination_id).where(
+        col(Nominee.hidden_at).is_(None), col(Nominee.person_id).in_(_people(named))
     )
 
 
-def _is_one_of(named: Select[Any]) -> ColumnElement[bool]:
-    """A person of these, or one who was merged into one of them: cards show the name that holds now."""
-    return func.coalesce(col(Person.merged_into_id), col(Person.id)).in_(named)
+def _people(named: Select[Any]) -> Any:
+    """The ids of these people and of whoever was merged into one of them: cards show the name that holds now."""
+    merged_into = col(Person.merged_into_id)
+    return select(Person.id).where(
+        or_(and_(col(Person.id).in_(named), merged_into.is_(None)), merged_into.in_(named))
+    )
 
 
 # ---------------------------------------------------------------- what is shown of it
