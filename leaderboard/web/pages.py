@@ -103,12 +103,23 @@ def theme() -> str:
     return chosen if chosen in THEMES else ""
 
 
-def language() -> str | None:
-    """The language a person chose, else the best that their browser asks for and we have."""
-    person = access.viewer()
+def language() -> str:
+    """The language a person chose, else the best that their browser asks for and we have.
+
+    What the API says does not change with how its owner likes pages: a program asks for a language, or gets English.
+    """
+    person = None if request.path.startswith(access.API) else access.viewer()
     if person and person.locale in languages():
         return person.locale
-    return request.accept_languages.best_match(languages(), "en")
+    ours = {name.lower().replace("_", "-"): name for name in languages()}
+    for (
+        wanted,
+        quality,
+    ) in request.accept_languages:  # its best_match() takes a later "de" for an earlier "en-GB"
+        for name in (wanted.lower(), wanted.lower().partition("-")[0]):
+            if quality and name in ours:
+                return ours[name]
+    return "en"
 
 
 def zone() -> str:
