@@ -288,12 +288,14 @@ class Intercom(Plugin):
         unread: list[str],
     ) -> Iterator[Page]:
         begin = _seconds(place, name)
+        from_then = max(begin - self.look_back_hours * 3600, 0)
+
+        def read_since(item: Any) -> list[Event]:
+            # What was changed now may have been rated or noted long ago; only what is new is told
+            return [event for event in read(item) if event.occurred_at.timestamp() >= from_then]
+
         # ">" means "at or after" here: https://developers.intercom.com/docs/references/rest-api/api.intercom.io/conversations
-        after = {
-            "field": "updated_at",
-            "operator": ">",
-            "value": max(begin - self.look_back_hours * 3600, 0),
-        }
+        after = {"field": "updated_at", "operator": ">", "value": from_then}
         starting: str | None = None
         seen: set[str | None] = set()
         until = begin
@@ -304,7 +306,7 @@ class Intercom(Plugin):
             if number == 0 and answer.served_at:
                 until = max(int(answer.served_at.timestamp()), begin)
             value = object_of(answer.json, "the answer")
-            events = read_each(list_of(value.get(name), name), read, unread)
+            events = read_each(list_of(value.get(name), name), read_since, unread)
             following = object_of(object_of(value.get("pages"), "pages").get("next"), "pages.next")
             seen.add(starting)
             starting = id_of(following.get("starting_after"))

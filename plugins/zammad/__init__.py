@@ -48,6 +48,9 @@ MERGED = "merged"
 
 PER_PAGE = 50
 MOST_PAGES = 200  # a search ends at 10,000 results
+RECENT = timedelta(
+    days=1
+)  # a webhook brings the newest article with every change; an older one came with its own
 OVERLAP = timedelta(minutes=5)  # a change is found by the search some seconds later
 
 
@@ -102,9 +105,10 @@ class Zammad(Plugin):
             yield self._told(told, body)
         elif "extra_mile" not in body and isinstance(body.get("ticket"), dict):
             ticket, article = body["ticket"], object_of(body.get("article"), "article")
-            yield from self._ticket(ticket)
+            begin = parse_time(ticket.get("updated_at")) - RECENT
+            yield from self._ticket(ticket, begin)
             if article:
-                yield from self._article(ticket, article)
+                yield from self._article(ticket, article, begin)
 
     def _told(self, told: str, body: dict[str, Any]) -> Event:
         """What a trigger tells by one of the README's templates."""
@@ -149,8 +153,8 @@ class Zammad(Plugin):
             url=self._link(number),
         )
 
-    def _ticket(self, ticket: dict[str, Any]) -> Iterator[Event]:
-        """What a ticket's own times say, the same by webhook and by pull."""
+    def _ticket(self, ticket: dict[str, Any], begin: datetime) -> Iterator[Event]:
+        """What a ticket's own times say, the same by webhook and by pull; nothing of what was answered before `begin`."""
         number, changed_at = _ticket_id(ticket.get("id")), parse_time(ticket.get("updated_at"))
         agent, state = _user(ticket.get("owner_id")), ticket.get("state")
         if state == MERGED:
@@ -169,16 +173,13 @@ class Zammad(Plugin):
         due = ticket.get(self.promise_field)
         if due:
             yield from _promise(f"promise/{number}", parse_time(due), changed_at, solved_at, common)
-        answer_due, answered = ticket.get("first_response_escalation_at"), ticket.get("first_response_at")
-        if self.sla_promises and (answer_due or answered):
-            # On record since the ticket came in: Zammad works the time out from there
-            yield from _promise(
-                f"promise/{number}/response",
-                parse_time(answer_due) if answer_due else None,
-                parse_time(ticket.get("created_at")),
-                parse_time(answered) if answered else None,
-                common,
-            )
+        if self.sla_promises:
+            due, answered = ticket.get("first_response_escalation_at"), ticket.get("first_response_at")
+            answered_at = parse_time(answered) if answered else None
+            if answered_at is None or answered_at >= begin:
+                # On record since the ticket came in: Zammad works the time out from there
+                made_at, due_at = parse_time(ticket.get("created_at")), parse_time(due) if due else None
+                yield from _promise(f"promise/{number}/response", due_at, made_at, answered_at, common)
 
     def _merged(self, number: str, moment: datetime) -> Iterator[Event]:
         """The merged ticket lives on in another, so what was rated on it no longer stands."""
@@ -191,7 +192,7 @@ class Zammad(Plugin):
                 ticket=number,
             )
 
-    def _article(self, ticket: dict[str, Any], article: dict[str, Any]) -> Iterator[Event]:
+    def _article(self, ticket: dict[str, Any], article: dict[str, Any], begin: datetime) -> Iterator[Event]:
         """An agent's internal article on a colleague's ticket is help; a public one makes a recovery possible."""
         number, author = id_of(article.get("id")), _user(article.get("created_by_id"))
         owner, internal = _user(ticket.get("owner_id")), article.get("internal")
@@ -199,12 +200,13 @@ class Zammad(Plugin):
             raise Invalid("the article does not say whether it is internal")
         if number is None or author is None or article.get("sender") != "Agent":
             return
-        if internal and owner in (None, author):
+        moment = parse_time(article.get("created_at"))
+        if moment < begin or (internal and owner in (None, author)):
             return
         yield Event(
             key=f"article/{number}/{'helped' if internal else 'replied'}",
             kind="help.given" if internal else "ticket.replied",
-            occurred_at=parse_time(article.get("created_at")),
+            occurred_at=moment,
             agents=(author,),
             giver=owner if internal else None,
             object=None if internal else f"ticket/{_ticket_id(ticket.get('id'))}",
@@ -267,11 +269,10 @@ class Zammad(Plugin):
 
     def _pulled(self, http: httpx.Client, begin: datetime, item: Any) -> list[Event]:
         ticket = object_of(item, "a ticket")
-        found = list(self._ticket(ticket))
+        found = list(self._ticket(ticket, begin))
         if self.read_articles and ticket.get("state") != MERGED:
             for article in self._articles(http, ticket):
-                if parse_time(article.get("created_at")) >= begin:
-                    found += self._article(ticket, article)
+                found += self._article(ticket, article, begin)
         return found
 
     def _thanked(self, http: httpx.Client, begin: datetime, item: Any) -> Iterable[Event]:

@@ -206,6 +206,20 @@ def test_a_ticket_brings_its_notes_and_its_solution(
     assert tuple(events) == sample("ticket_closed").events + sample("ticket_note").events
 
 
+def test_what_was_rated_and_noted_long_before_the_change_is_not_told_again(
+    desk: tuple[IntercomTool, Pulled], http: httpx.Client
+) -> None:
+    ticket = sample("ticket_closed").json()["data"]["item"]
+    note = sample("ticket_note").json()["data"]["item"]["ticket_part"]
+    ticket["ticket_parts"]["ticket_parts"].insert(
+        0, {**note, "created_at": seconds(NOW - timedelta(days=90))}
+    )
+    desk[0].tickets = [{**ticket, "ticket_attributes": {}}]
+    desk[0].rate(1, 5, NOW - timedelta(days=90), "Thank you")
+    desk[0].conversations[0]["updated_at"] = seconds(NOW)
+    assert [event.kind for event in desk[1].events(http)[0]] == ["ticket.solved"]
+
+
 def test_only_published_articles_that_changed_are_read(
     desk: tuple[IntercomTool, Pulled], http: httpx.Client
 ) -> None:

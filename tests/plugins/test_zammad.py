@@ -173,6 +173,13 @@ def test_the_first_answer_is_a_promise_only_where_it_is_asked_for() -> None:
     assert [event.kind for event in unanswered if "response" in event.key] == ["promise.made"]
 
 
+def test_what_happened_long_before_the_change_came_with_its_own_webhook() -> None:
+    with_sla = Zammad(address=ADDRESS, secret="s", sla_promises=True)
+    found = changed("closed_in_time", "ticket", with_sla, updated_at="2026-11-25T09:00:00.000Z")
+    assert [event.kind for event in found] == ["ticket.solved", "promise.made", "promise.kept"]
+    assert not any("response" in event.key for event in found)
+
+
 def test_a_ticket_without_an_owner_earns_nobody_anything() -> None:
     found = changed("closed_in_time", "ticket", owner_id=1)
     assert {event.agents for event in found if event.kind != "ticket.replied"} == {()}

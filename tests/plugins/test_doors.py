@@ -1,0 +1,90 @@
+"""Tools that knock in their own way, at the door that they really come to."""
+
+import json
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlmodel import select
+
+from leaderboard import config as settings
+from leaderboard.app import create_app
+from leaderboard.config import Config
+from leaderboard.database import Database
+from leaderboard.tables import Delivery
+from tests.conftest import CONFIG
+from tests.make import NOON, Clock, Company
+from tests.plugins import OF_TOOL
+
+SOURCES = """
+[plugins.intercom]
+client_secret = "intercom-client-secret"
+[plugins.front]
+signing_key = "front-signing-key"
+[plugins.chatwoot]
+account_id = 1
+url_secret = "a-secret-in-the-address"
+[plugins.freshdesk]
+domain = "fairhaven"
+secret = "a-secret-in-a-header"
+"""
+
+
+@pytest.fixture
+def config() -> Config:
+    return settings.read(CONFIG + SOURCES)
+
+
+@pytest.fixture
+def desk(db: Database, company: Company, clock: Clock, config: Config) -> Flask:
+    return create_app(config, db, clock)
+
+
+def body_of(tool: str, case: str) -> bytes:
+    return next(sample for sample in OF_TOOL[tool] if sample.case == case).body
+
+
+def test_intercom_tries_the_address_and_pings_it(desk: Flask, config: Config) -> None:
+    client = desk.test_client()
+    assert client.head("/hooks/intercom").status_code == 200
+    ping = json.dumps({"topic": "ping", "data": {"item": {"type": "ping"}}}).encode()
+    answer = client.post("/hooks/intercom", data=ping, headers=config.plugins["intercom"].sign(ping, NOON))
+    assert (answer.status_code, answer.text) == (200, "pong")
+    assert client.post("/hooks/intercom", data=ping).status_code == 401
+
+
+def test_front_gets_its_challenge_back(desk: Flask, config: Config) -> None:
+    body = json.dumps({"type": "sync", "authorization": {"id": "cmp_1"}}).encode()
+    headers = {**config.plugins["front"].sign(body, NOON), "X-Front-Challenge": "k3n1x"}
+    answer = desk.test_client().post("/hooks/front", data=body, headers=headers)
+    assert (answer.status_code, answer.text, answer.mimetype) == (200, "k3n1x", "text/plain")
+    stranger = desk.test_client().post("/hooks/front", data=body, headers={"X-Front-Challenge": "k3n1x"})
+    assert stranger.status_code == 401
+    assert "k3n1x" not in stranger.text
+
+
+def test_a_secret_in_an_address_lets_in_and_is_not_kept(desk: Flask, db: Database) -> None:
+    body, client = body_of("chatwoot", "answer"), desk.test_client()
+    assert client.post("/hooks/chatwoot?secret=a-secret-in-the-address", data=body).status_code == 202
+    assert client.post("/hooks/chatwoot?secret=another", data=body).status_code == 401
+    assert client.post("/hooks/chatwoot", data=body).status_code == 401
+    with db.reading() as session:
+        (kept,) = session.exec(select(Delivery)).all()
+    assert "a-secret-in-the-address" not in repr(kept.model_dump())
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({"X-Extra-Mile-Secret": "a-secret-in-a-header"}, 202), ({"X-Extra-Mile-Secret": "x"}, 401), ({}, 401)],
+)
+def test_a_secret_in_a_header_lets_in_and_is_not_kept(
+    desk: Flask, db: Database, headers: dict[str, str], status: int
+) -> None:
+    answer: Any = desk.test_client().post(
+        "/hooks/freshdesk", data=body_of("freshdesk", "thanks"), headers=headers
+    )
+    assert answer.status_code == status
+    with db.reading() as session:
+        assert "a-secret-in-a-header" not in repr(
+            [row.model_dump() for row in session.exec(select(Delivery))]
+        )
