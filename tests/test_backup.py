@@ -83,6 +83,12 @@ def fill(db: Database, company: Company) -> None:
                 t.Source(name="desk", cursor="2026", pulled_at=late),
                 t.Token(person_id=ana, name=ODD, hash="h", scopes="read", epoch="e", created_at=NOON),
                 t.SignedIn(key="k" * 64, person_id=ana, began_at=NOON, ends_at=late),
+                t.Letter(person_id=ana, created_at=NOON, next_try_at=late, error=ODD),
+                t.Notice(person_id=ana, sort="story", thing_id=1, at=NOON, mail_at=late),
+                t.NoticeWay(person_id=ana, sort="story", way="daily"),
+                t.NoticeCursor(id=1, first_id=1, event_id=2),
+                t.Picture(person_id=ana, type="image/png", data=b"\x89PNG\x00\xff"),
+                t.Invitation(person_id=ana, subject=ODD, body=ODD, created_at=NOON, next_try_at=late),
                 t.WebAuthn(
                     credential_id=b"\x00\xff",
                     public_key=b"\\x41'",
@@ -436,7 +442,7 @@ def test_the_commands_say_what_they_did_and_audit_what_came_back(
     shell = Shell(tmp_path, database_url)
     shell.write()
     file = tmp_path / "b.zip"
-    assert f"rows of 27 tables, revision {head()}" in shell("backup", str(file)).output
+    assert f"rows of 33 tables, revision {head()}" in shell("backup", str(file)).output
     assert "choose another name" in shell("backup", str(file), status=1).output
     assert "--replace" in shell("restore", str(file), status=1).output
     shell.database_url = empty_database_url
