@@ -176,7 +176,7 @@ class Zammad(Plugin):
         if self.sla_promises:
             due, answered = ticket.get("first_response_escalation_at"), ticket.get("first_response_at")
             answered_at = parse_time(answered) if answered else None
-            if answered_at is None or answered_at >= begin:
+            if answered_at >= begin if answered_at else due:
                 # On record since the ticket came in: Zammad works the time out from there
                 made_at, due_at = parse_time(ticket.get("created_at")), parse_time(due) if due else None
                 yield from _promise(f"promise/{number}/response", due_at, made_at, answered_at, common)
