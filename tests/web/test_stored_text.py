@@ -51,7 +51,7 @@ def shown(full: Full, *, csv_files: bool = False) -> Iterator[str]:
     for rows in MATRIX.values():
         for rule, methods in rows.items():
             machine = rule.startswith(("/api/", "/hooks", "/static", "/healthz", "/metrics", "/sign-in"))
-            if machine or "GET" not in methods.split() or "<token>" in rule:
+            if machine or "GET" not in methods.split() or "<token>" in rule or rule == "/first-run":
                 continue
             if rule.endswith(".csv") is csv_files:
                 yield full.address(rule)
