@@ -449,7 +449,7 @@ def test_the_commands_say_what_they_did_and_audit_what_came_back(
     shell.write()
     assert "there is nothing in the database yet" in shell("backup", str(tmp_path / "c.zip"), status=1).output
     said = shell("restore", str(file)).output
-    assert "of 27 tables, as of 20" in said
+    assert "of 33 tables, as of 20" in said
     assert said.endswith("ledger, scores and evidence agree\n")
     with db.writing() as session:
         session.execute(text("UPDATE score SET points = points + 1"))
