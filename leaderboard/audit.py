@@ -1,6 +1,6 @@
 """Prove that ledger, scores and evidence agree; rebuild what can be computed anew."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
@@ -121,14 +121,15 @@ def _of_person(session: Session, person_id: int, handle: str) -> Iterator[str]:
                 yield f"{handle}: {week}: the {name} tally is {told}, the ledger {points}"
 
 
-def _score_sums(session: Session, people: Sequence[int]) -> Counter[tuple[int, str, str, int]]:
+def _score_sums(session: Session, people: Sequence[int]) -> dict[tuple[int, str, str, int], int]:
     """What each running score of these people should be. The database adds up the lines that move the same scores."""
     same = (entry.c.team_id, entry.c.week, entry.c.counts_on, entry.c.guideline, entry.c.person_id)
     query = select(*same, func.sum(entry.c.points).label("points")).where(entry.c.person_id.in_(people))
-    sums: Counter[tuple[int, str, str, int]] = Counter()
+    sums: dict[tuple[int, str, str, int], int] = defaultdict(int)
     for line in session.connection().execute(query.group_by(*same)):
+        points = int(line.points)
         for key in score_keys(line):
-            sums[key] += int(line.points)
+            sums[key] += points
     return sums
 
 

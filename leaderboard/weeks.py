@@ -167,6 +167,7 @@ def due_weeks(zones: Zones, first: Week, closes: time, days_after: int, moment: 
         week = week + 1
 
 
+@lru_cache(maxsize=4096)
 def periods(week: Week, day: date) -> tuple[str, str, str, str]:
     """The four periods a points entry counts in: week, month, quarter, year ("2026-W47", "2026-11", "2026-Q4", "2026").
 

@@ -172,11 +172,7 @@ def fact_of(row: Row, context: Context, rules: Rules, known_to: int | None = Non
 
     kind, why, denied = row.kind, "full", None
     if kind in RATINGS:
-        unhappy = [at for at, id_ in context.unhappy.get((row.source, row.object), ()) if known(id_)]
-        replies = [at for at, id_ in context.replies.get((row.source, row.ticket), ()) if known(id_)]
-        if any(
-            bad <= reply <= row.occurred_at for bad in unhappy if bad < row.occurred_at for reply in replies
-        ):
+        if _was_unhappy(row, context, known):
             kind = "rating.recovered"
         elif kind == "rating.recovered":
             kind = "rating.good"  # a recovery that the facts do not show
@@ -202,6 +198,20 @@ def fact_of(row: Row, context: Context, rules: Rules, known_to: int | None = Non
         day=row.counts_on,
         ticket=f"{row.source}|{row.ticket}" if row.ticket else None,
         denied=denied,
+    )
+
+
+def _was_unhappy(row: Row, context: Context, known: Any) -> bool:
+    """Whether an unhappy rating came before this one, and somebody turned to the customer between the two."""
+    unhappy = context.unhappy.get((row.source, row.object))
+    if not unhappy:
+        return False
+    replies = [at for at, id_ in context.replies.get((row.source, row.ticket), ()) if known(id_)]
+    return any(
+        bad <= reply <= row.occurred_at
+        for bad, id_ in unhappy
+        if bad < row.occurred_at and known(id_)
+        for reply in replies
     )
 
 

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import attrgetter
 from types import SimpleNamespace
 from typing import Any
 
@@ -41,7 +42,10 @@ TALLIES = Statement(
     .where(tally.c.person_id == bindparam("person_id"), tally.c.week >= bindparam("week"))
     .order_by(tally.c.week)
 )
-LINES = select(entry).where(entry.c.id.in_(bindparam("ids", expanding=True)))
+LIVE = select(*(entry.c[name] for name in ("id", "credit_id", "points", "full_points", "why", "kind"))).where(
+    entry.c.id.in_(bindparam("ids", expanding=True))
+)
+LINE = select(entry).where(entry.c.id == bindparam("id"))
 NEW_ENTRY = Statement(insert(entry).returning(entry.c.id))
 WORTH = Statement(update(credit).where(credit.c.id == bindparam("credit")))
 ADD_SCORES = upsert(score, adding=True)
@@ -74,7 +78,7 @@ def closed_of(session: Session, facts: Sequence[Row]) -> Closed:
 
 def in_order(facts: Iterable[Row]) -> list[Row]:
     """The order facts are counted in, whatever order they came in."""
-    return sorted(facts, key=lambda row: (row.week, row.occurred_at, row.source, row.key, row.id))
+    return sorted(facts, key=attrgetter("week", "occurred_at", "source", "key", "id"))
 
 
 def settle(session: Session, person_id: int, since: str, now: datetime) -> None:
@@ -173,7 +177,7 @@ def post_differences(
     live_ids = [row.entry_id for row in facts if row.entry_id]
     live: dict[int, Any] = {}
     for start in range(0, len(live_ids), 500):
-        lines = session.connection().execute(LINES, {"ids": live_ids[start : start + 500]})
+        lines = session.connection().execute(LIVE, {"ids": live_ids[start : start + 500]})
         live |= {line.credit_id: line for line in lines}
     changes: dict[tuple[int, str, str, int], int] = defaultdict(int)
     written = 0
@@ -189,8 +193,9 @@ def post_differences(
             continue
         entry_id = None
         if old:
-            reverse(session.connection(), old, "corrected" if new else "withdrawn", now)
-            _count(changes, old, -old.points)
+            whole = session.connection().execute(LINE, {"id": old.id}).one()
+            reverse(session.connection(), whole, "corrected" if new else "withdrawn", now)
+            _count(changes, whole, -whole.points)
             written += 1
         if new:
             values = {
@@ -289,15 +294,17 @@ def _outcomes(facts: Sequence[Row], closed: Closed, folds: Folds) -> dict[int, O
     A closed week is folded from what was known when it closed; what was taken back later is then taken out, and nothing moves
     up for it.
     """
-    earlier: list[tuple[Row, int, tuple[str, ...]]] = []
+    earlier: dict[str, list[tuple[Row, int]]] = defaultdict(list)
     found: dict[int, Outcome | None] = {}
     by_week: dict[str, list[Row]] = defaultdict(list)
     for row in facts:
         by_week[row.week].append(row)
     for week in sorted(by_week):
         fixed: dict[int, Row] = {}
+        groups = {row.id: groups_of(row) for row in by_week[week]}
+        again = {group for mine in groups.values() for group in mine if group in earlier}
         for known_to, teams in _closings(by_week[week], closed):
-            folds.earned = _earned_as_of(earlier, known_to)
+            folds.earned = Counter({group: _earned_as_of(earlier[group], known_to) for group in again})
             fold = folds.of_week(by_week[week])
             for row in fixed.values():
                 outcome = found[row.id]
@@ -312,8 +319,9 @@ def _outcomes(facts: Sequence[Row], closed: Closed, folds: Folds) -> dict[int, O
             fixed |= {row.id: row for row in by_week[week] if row.team_id in teams}
         for row in by_week[week]:
             outcome = found.get(row.id)
-            if outcome and outcome.points and (groups := groups_of(row)):
-                earlier.append((row, outcome.points, groups))
+            if outcome and outcome.points:
+                for group in groups[row.id]:
+                    earlier[group].append((row, outcome.points))
     return {row.id: None if row.withdrawn_by else found.get(row.id) for row in facts}
 
 
@@ -329,13 +337,12 @@ def _gone(row: Row, known_to: int | None) -> bool:
     return row.withdrawn_by is not None and (known_to is None or row.withdrawn_by <= known_to)
 
 
-def _earned_as_of(earlier: Iterable[tuple[Row, int, tuple[str, ...]]], known_to: int | None) -> Counter[str]:
-    earned: Counter[str] = Counter()
-    for row, points, groups in earlier:
-        if (known_to is None or row.event_id <= known_to) and not _gone(row, known_to):
-            for group in groups:
-                earned[group] += points
-    return earned
+def _earned_as_of(earlier: Iterable[tuple[Row, int]], known_to: int | None) -> int:
+    return sum(
+        points
+        for row, points in earlier
+        if (known_to is None or row.event_id <= known_to) and not _gone(row, known_to)
+    )
 
 
 def live_points(session: Session, person_id: int) -> dict[int, int]:
