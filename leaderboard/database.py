@@ -230,6 +230,7 @@ def _sqlite_engine(url: str) -> Engine:
         connect_args={"timeout": 5, "check_same_thread": False},
         pool_size=16,
         max_overflow=64,
+        pool_use_lifo=True,  # whoever writes next has the last writer's pages at hand: SQLite drops them when another one wrote
         hide_parameters=True,  # an error's text goes to the log, and values hold people's words, hashes, tokens
     )
 
