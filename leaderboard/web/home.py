@@ -31,7 +31,7 @@ from leaderboard.people import Shown
 from leaderboard.tables import COMPANY, EVERY, Person, Team
 from leaderboard.web import access, db, now
 from leaderboard.web.export import csv_file
-from leaderboard.web.pages import page_language, theme
+from leaderboard.web.pages import language, theme
 from leaderboard.weeks import Week, period_before, periods
 
 blueprint = Blueprint("home", __name__)
@@ -289,7 +289,7 @@ def version_of(db_session: Session, viewer: Person, today: Today) -> str:
         today.moment.astimezone(ZoneInfo(viewer.timezone or today.team.timezone)).date(),
         today.moment.date(),
         [request.args.get(name) for name in ("period", "guideline", "team")],
-        page_language(),
+        language(),
         theme(),
         session.get("csrf_token"),
         __version__,
