@@ -7,12 +7,13 @@ from typing import Any
 
 from flask_babel import gettext as _
 from flask_babel import ngettext
-from sqlalchemy import and_, bindparam, select
+from sqlalchemy import and_, bindparam, case, select
 from sqlmodel import Session, col
 from sqlmodel import select as choose
 
 from leaderboard.guidelines import GUIDELINES, N_
 from leaderboard.points import FairPlay
+from leaderboard.statements import Statement
 from leaderboard.tables import ClosedWeek, Credit, Event, Nomination, Person, PointsEntry, Recognition
 from leaderboard.weeks import Week
 
@@ -21,6 +22,7 @@ CROSSED = "crossed-the-aisle"
 CROSSED_NAME = N_("Crossed the aisle")
 CATEGORIES = (*(guideline.slug for guideline in GUIDELINES), CROSSED)
 CROSSING = ("story.accepted", "story.cosigned", "help.given")
+STORY_KINDS = ("story.accepted", "story.cosigned")
 NO_WITNESS = ("own_act", "staff_customer", "promise_unconfirmed", "promise_late_made", "promise_late_kept")
 """Reasons for 0 points that also take away the fact's weight as a witness."""
 EVERYBODY = 1_000_000
@@ -62,7 +64,7 @@ class Candidate:
     best: Any
 
 
-LINES = (
+LINES = Statement(
     select(
         entry.c.person_id,
         entry.c.kind,
@@ -75,7 +77,8 @@ LINES = (
         event.c.giver,
         event.c.customer_key,
         event.c.text,
-        event.c.evidence,
+        # only a story's is looked at; reading it costs more than all the rest of a line
+        case((event.c.kind.in_(STORY_KINDS), event.c.evidence)).label("evidence"),
         person.c.team_id.label("giver_team_id"),
     )
     # by both: a credit is found by its number, and its live line is the one it names
@@ -91,8 +94,8 @@ LINES = (
 
 
 def live_lines(session: Session, team_id: int, week: str) -> list[Any]:
-    """The lines of the ledger that count for this team and week as things stand, with their evidence, in no order."""
-    return list(session.connection().execute(LINES, {"team": team_id, "week": week}))
+    """The lines of the ledger that count for this team and week as things stand, a story's with its evidence, in no order."""
+    return LINES.all(session, {"team": team_id, "week": week})
 
 
 def witness_of(line: Any) -> str | None:
