@@ -120,6 +120,15 @@ def test_a_signed_delivery_is_answered_202_and_earns(desk: Flask, db: Database, 
     assert points(db, company) == 8
 
 
+def test_a_delivery_is_asked_for_no_session(desk: Flask) -> None:
+    browser = desk.test_client()
+    with browser.session_transaction() as session:
+        session["_user_id"] = "whoever"
+    answers = [send(desk, client=browser), browser.post("/hooks/standard", data=b"{}")]
+    assert [answer.status_code for answer in answers] == [202, 401]
+    assert not any({"Vary", "Set-Cookie"} & set(answer.headers.keys()) for answer in answers)
+
+
 def test_a_repeated_delivery_earns_once(desk: Flask, db: Database, company: Company, clock: Clock) -> None:
     send(desk)
     clock.forward(minutes=1)
