@@ -9,7 +9,6 @@ from typing import Any
 
 from babel import Locale
 from babel.numbers import format_compact_decimal
-from babel.support import NullTranslations, Translations
 from flask import Blueprint, Flask, Response, current_app, g, make_response, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_babel import (
@@ -18,13 +17,13 @@ from flask_babel import (
     format_datetime,
     format_percent,
     get_locale,
+    get_translations,
     to_user_timezone,
 )
 from flask_babel import gettext as _
 from flask_compress import Compress
 
 from leaderboard import people
-from leaderboard.config import TRANSLATIONS
 from leaderboard.guidelines import BY_SLUG, N_
 from leaderboard.languages import languages
 from leaderboard.web import access, config, db, navigation, now
@@ -60,10 +59,17 @@ def install(app: Flask) -> None:
     app.register_blueprint(blueprint)
     # a locale as it is: of a name Babel would make a new one for every page
     Babel(app, locale_selector=lambda: _locale_named(language()), timezone_selector=zone)
-    # Flask-Babel looks for its catalogue with every text: a sixth of a page's time
+    texts: dict[Locale, Any] = {}
+
+    def catalogue() -> Any:  # Flask-Babel looks for it anew with every text: a sixth of a page's time
+        spoken = _locale()
+        if spoken not in texts:
+            texts[spoken] = get_translations()
+        return texts[spoken]
+
     app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
-        gettext=lambda text: _texts(page_language()).gettext(text),
-        ngettext=lambda one, many, number: _texts(page_language()).ngettext(one, many, number),
+        gettext=lambda text: catalogue().gettext(text),
+        ngettext=lambda one, many, number: catalogue().ngettext(one, many, number),
         newstyle=True,
     )
     app.config.update(
