@@ -62,6 +62,7 @@ def test_a_wheel_carries_what_a_checkout_has_beside_the_package(wheel: Path) -> 
     wanted = {name if name.startswith("leaderboard/") else f"leaderboard/{name}" for name in listed}
     assert {name for name in wanted - names if (ROOT / name.removeprefix("leaderboard/")).exists()} == set()
     assert "leaderboard/web/static/vendor/tabler.min.css" in names
+    assert "leaderboard/translations/de/LC_MESSAGES/messages.mo" in names
     assert not [name for name in names if name.endswith((".stamp", ".pyc"))]
 
 
