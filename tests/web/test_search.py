@@ -216,6 +216,14 @@ def test_the_open_palette_is_open_to_everybody(
 
 
 @in_a_browser
+@pytest.mark.parametrize("language", ["en-GB", "de-DE"])
+def test_the_bar_at_the_top_has_room_for_everything_an_admin_may_open(opened: Opened, language: str) -> None:
+    for width in (360, 1024, 1376, 1440):
+        page = opened("/search", "ada", viewport={"width": width, "height": 600}, locale=language)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, width
+
+
+@in_a_browser
 def test_somebody_signed_out_meanwhile_comes_to_the_sign_in_page(opened: Opened, app: Flask) -> None:
     page = opened("/")
     page.context.clear_cookies()
