@@ -40,7 +40,7 @@ def test_from_a_nomination_to_everybodys_board(opened: Opened) -> None:
     expect(board.get_by_text("Nobody has points here yet")).to_be_visible()
 
     told = opened("/nominate?for=ben", "ana", viewport=PHONE)
-    told.get_by_text("They did more than anyone could have asked for.").click()
+    told.locator(".guideline-choice", has_text="Above and beyond").click()
     told.get_by_label("What happened, and for whom?").fill(WORDS)
     told.get_by_role("button", name="Tell the story").click()
     expect(told.get_by_text("Thank you for telling it.")).to_be_visible()
@@ -67,6 +67,7 @@ def test_from_a_customers_thanks_at_the_helpdesk_to_the_open_page(opened: Opened
     expect(first).to_contain_text("8")
     first.get_by_role("link", name="8 points").click()
     expect(page.locator("#points")).to_contain_text("A customer's thanks")
+    page.goto(page.url.partition("/people")[0] + "/people/ana")
     expect(page.get_by_text("She found our luggage!")).to_be_visible()
 
 
