@@ -28,6 +28,8 @@ BLANK = re.compile(r"%\(\w+\)s|%s")
 NOT_LOOKED_AT = {
     "/api/v1/docs": "made of openapi.json, which is English",
     "/styleguide": "made-up people and their words",
+    "/admin/connect": "names of tools and what their guides say, which are English and marked so",
+    "/admin/connect/standard": "the guide, which is English and marked so",
 }
 NAMES = {"Standard", "Webhooks", "SQLite", *Locale("de").months["format"]["wide"].values()}
 
