@@ -137,7 +137,7 @@ def having(dialect: str, name: str, of: str, term: Term, *, beginning: bool) -> 
 
 
 def ranked(dialect: str, name: str, terms: Sequence[Term]) -> Select[Any]:
-    """(id, rank) of the rows whose `words` hold any of these terms: the more of them and the rarer, the higher."""
+    """(id, rank) of the rows whose `words` hold any of these terms, the more the higher; others have 0 or are left out."""
     last = len(terms) - 1
     if dialect == "sqlite":
         any_of = " OR ".join(_match(term, n == last) for n, term in enumerate(terms))
@@ -145,7 +145,9 @@ def ranked(dialect: str, name: str, terms: Sequence[Term]) -> Select[Any]:
         asked = f"words : ({any_of})"
     else:
         asked = " | ".join(f"({_query(term, n == last)})" for n, term in enumerate(terms))
-        rank = func.ts_rank(column("words"), cast(asked, TSQUERY), 1)
+        return _select(dialect, name).add_columns(
+            func.ts_rank(column("words"), cast(asked, TSQUERY), 1).label("rank")
+        )
     found = _select(dialect, name).where(_holds(dialect, name, "words", asked))
     return found.add_columns(rank.label("rank"))
 

@@ -109,7 +109,9 @@ def stories(
     every = intersect(*(select(_having(having, viewer).subquery()) for having in asked)).cte("every")
     every = every.prefix_with("MATERIALIZED")
     rank = ranked(session.get_bind().dialect.name, "story_words", looked_for).cte("ranks")
-    rank = rank.prefix_with("MATERIALIZED")
+    rank = rank.prefix_with(
+        "MATERIALIZED", dialect="sqlite"
+    )  # PostgreSQL looks a story's rank up by its number
     mine = or_(
         col(Nomination.nominator_id) == viewer.id,
         and_(col(Nomination.state) == "accepted", nominations.about(viewer)),
