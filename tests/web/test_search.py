@@ -97,9 +97,9 @@ def test_a_story_that_waits_says_so_to_its_teller_and_is_there_for_nobody_else(
     assert "Nothing has all of these words" in client_of("ben").get("/search?q=shirt").text
 
 
-def test_every_page_has_a_box_and_a_way_to_search_without_javascript(client_of: Client) -> None:
+def test_every_page_has_a_way_to_search_without_javascript(client_of: Client) -> None:
     page = client_of("ana").get("/").text
-    assert page.count('<form class="top-search" method="get" action="/search"') == 1
+    assert page.count('<form class="menu-search menu-small-only" method="get" action="/search"') == 1
     assert 'href="/search" data-palette="/search/palette"' in page
 
 
