@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 from babel.messages.frontend import parse_mapping_cfg
 from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
 from sqlalchemy import select
 from sqlmodel import SQLModel
 
@@ -70,6 +72,16 @@ def wrong_in(catalog: Catalog, texts: set[Text]) -> list[str]:
         elif any(set(BLANK.findall(form)) - blanks for form in forms):
             wrong.append(f"other blanks: {text}")
     return wrong
+
+
+def test_every_language_is_complete(texts: set[Text]) -> None:
+    assert len(texts) > 1000
+    files = sorted((ROOT / "leaderboard" / "translations").glob("*/LC_MESSAGES/messages.po"))
+    assert [file.parent.parent.name for file in files] == ["de"]
+    for file in files:
+        assert wrong_in(read_po(BytesIO(file.read_bytes())), texts) == [], (
+            f"./dev translations, then mend {file}"
+        )
 
 
 def test_what_a_catalogue_lacks_is_found() -> None:
