@@ -41,6 +41,8 @@ TRIGGERS = {
     ),
 }
 """What keeps the ledger append-only: how to ask for it, and what must be there."""
+MOUNTED = Path("/run/secrets")
+"""Where Docker and Podman put a container's secrets, readable by all in there; nobody else is in there."""
 UNFOUND = (
     "SELECT (SELECT count(*) FROM person WHERE id NOT IN (SELECT {row} FROM person_words)) "
     "+ (SELECT count(*) FROM nomination WHERE id NOT IN (SELECT {row} FROM story_words))"
@@ -170,7 +172,7 @@ def _others_can_read(path: Path) -> bool:
     if not path.exists():
         return False
     path = path.resolve()
-    if not path.stat().st_mode & stat.S_IROTH:
+    if path.is_relative_to(MOUNTED) or not path.stat().st_mode & stat.S_IROTH:
         return False
     return all(folder.stat().st_mode & stat.S_IXOTH for folder in path.parents)
 

@@ -180,6 +180,19 @@ def test_a_file_with_secrets_that_everybody_can_read_is_named_with_the_remedy(
         del os.environ["CHECKED_SECRET"]
 
 
+def test_a_secret_that_a_container_was_given_is_not_called_open(
+    small: Shell, open_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = open_folder / "hook.txt"
+    secret.write_text("shared", encoding="utf-8")
+    secret.chmod(0o444)
+    change(small, 'secret = "shared"', f'secret = {{ file = "{secret}" }}')
+    small.config.chmod(0o600)
+    assert str(secret) in wrong(findings(small)["permissions"])
+    monkeypatch.setattr("leaderboard.check.MOUNTED", open_folder.resolve())
+    assert findings(small)["permissions"].state == "ok"
+
+
 def test_a_database_file_that_everybody_can_read_is_wrong(small: Shell, open_folder: Path) -> None:
     file = open_folder / "points.db"
     file.write_bytes((small.folder / "leaderboard.db").read_bytes())
