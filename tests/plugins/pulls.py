@@ -10,7 +10,7 @@ from leaderboard.plugin import Plugin
 from plugins.demo import DemoDesk
 from plugins.help_scout import HelpScout
 from plugins.zendesk import Zendesk
-from tests.plugins import pulls_a
+from tests.plugins import pulls_a, pulls_b
 from tests.plugins.pulled import Pulled
 from tests.plugins.tools import Asked, DemoTool, HelpScoutTool, Said, Tool, ZendeskTool, iso
 
@@ -76,6 +76,7 @@ MAKERS: dict[str, tuple[type[Tool], Callable[[Any], Pulled]]] = {
     "help_scout": (HelpScoutTool, help_scout),
     "demo": (DemoTool, demo),
     **pulls_a.MAKERS,
+    **pulls_b.MAKERS,
 }
 
 
