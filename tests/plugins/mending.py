@@ -155,6 +155,25 @@ def front(at: datetime) -> Sent:
     ]
 
 
+def servicenow(at: datetime) -> Sent:
+    bad, replied, good = (f"{moment:%Y-%m-%d %H:%M:%S}" for moment in moments(at))
+    number = f"{9:032x}"
+    note = {"sys_id": f"{2:032x}", "element": "comments", "element_id": number, "sys_created_by": "ana"}
+    ticket = {"sys_id": number, "state": "2", "assigned_to": ANA, "caller_id": "5", "sys_updated_on": replied}
+
+    def rated(survey: int, value: str, moment: str) -> tuple[Any, dict[str, str]]:
+        about = {"instance.task_id": number, "instance.task_id.assigned_to": ANA, "instance.user": "5"}
+        answer = {"instance": f"{survey:032x}", "actual_value": value, "instance.taken_on": moment}
+        return {"extra_mile": "rating", "rating": {**about, **answer}, "words": "Words"}, {}
+
+    notes = [{**note, "sys_created_on": replied, "author": ANA}]
+    return [
+        rated(1, "1", bad),
+        ({"extra_mile": "ticket", "ticket": ticket, "notes": notes}, {}),
+        rated(2, "5", good),
+    ]
+
+
 MENDING: dict[str, Callable[[datetime], Sent]] = {
     "demo": demo,
     "standard": standard,
@@ -165,4 +184,5 @@ MENDING: dict[str, Callable[[datetime], Sent]] = {
     "chatwoot": chatwoot,
     "freescout": freescout,
     "front": front,
+    "servicenow": servicenow,
 }
