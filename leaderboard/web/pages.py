@@ -15,6 +15,7 @@ from flask_babel import (
     Babel,
     format_date,
     format_datetime,
+    format_decimal,
     format_percent,
     get_locale,
     get_translations,
@@ -92,6 +93,7 @@ def install(app: Flask) -> None:
         quarter=quarter,
         percent=percent,
         compact=compact,
+        grouped=grouped,
     )
     app.jinja_env.globals.update(
         asset=asset,
@@ -298,6 +300,11 @@ def quarter(monday: date) -> str:
 def compact(number: int) -> str:
     """A number on a scale: as it is up to four digits, then as "20K"."""
     return str(number) if number < 10_000 else str(format_compact_decimal(number, locale=_locale()))
+
+
+def grouped(number: int) -> str:
+    """A number to read, as "4,579"; "4.579" in German."""
+    return str(number) if -1000 < number < 1000 else str(format_decimal(number))
 
 
 def percent(share: int) -> str:
