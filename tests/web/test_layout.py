@@ -62,6 +62,18 @@ def test_a_language_that_is_written_from_right_to_left_mirrors_the_page(
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, path
 
 
+@pytest.mark.parametrize("motion", ["no-preference", "reduce"])
+def test_the_end_of_telling_moves_only_for_who_likes_motion(opened: Opened, motion: str) -> None:
+    page = opened("/", "ana", viewport=PHONE, has_touch=True, is_mobile=True, reduced_motion=motion)
+    page.add_init_script(WATCH)
+    assert len(list(tell(page, page.url.rstrip("/")))) == 6
+    moving = page.evaluate("document.getAnimations({subtree: true}).length")
+    assert (moving > 0) is (motion == "no-preference")
+    page.wait_for_timeout(1500)
+    assert page.evaluate("window.seen.shift") <= MOST_SHIFT
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
 def test_a_story_is_told_by_thumb_within_a_minute(
     opened: Opened, record_property: Callable[[str, object], None]
 ) -> None:
