@@ -39,7 +39,7 @@ def test_the_log_has_a_line_per_delivery_and_job_and_the_number_of_every_error_p
             time.sleep(0.1)
         (token,) = re.findall(r'name="csrf_token"[^>]* value="([^"]+)"', browser.get("/sign-in").text)[:1]
         form = {"csrf_token": token, "email": "ana@example.com", "password": "a canary in the form"}
-        with db.rebuilding() as connection:
+        with db.engine.begin() as connection:
             connection.execute(text("ALTER TABLE person RENAME TO elsewhere"))
         page = browser.post("/sign-in", data=form)
     assert page.status_code == 500
