@@ -41,9 +41,8 @@ def email_of(name: str) -> str:
     return f"{slug_of(name.split()[0], 'x')}@example.com"
 
 
-def hire(db: Database, config: Config, password: str, moment: datetime) -> None:
-    """Import people.csv as a company would, a while ago, and give everyone the demo's password."""
-    began = moment - timedelta(weeks=WEEKS + 1)
+def hire(db: Database, config: Config, password: str, began: datetime) -> None:
+    """Import people.csv as a company would, and give everyone the demo's password. Its first week is the one of `began`."""
     table = io.StringIO()
     rows = csv.writer(table)
     rows.writerow(["name", "email", "team", "role", "timezone", "joined_on"])

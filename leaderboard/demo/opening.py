@@ -4,6 +4,7 @@ import base64
 import os
 import secrets
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -13,7 +14,7 @@ from leaderboard import weeks
 from leaderboard.config import Config, load
 from leaderboard.database import Database
 from leaderboard.demo import company
-from leaderboard.demo.history import Story, email_of, hire
+from leaderboard.demo.history import WEEKS, Story, email_of, hire
 
 PASSWORD = "one-mile-more-every-day"  # noqa: S105 (the demo's, printed for everyone to see)
 CONFIG = """\
@@ -93,11 +94,12 @@ def fill(config: Config, history: bool) -> None:
     new = database.pending()
     database.upgrade()
     if new:
-        Console(stderr=True, highlight=False).print(
-            "Hiring 41 people and living through ten weeks with them …"
+        said = (
+            "Hiring 41 people and living through ten weeks with them …" if history else "Hiring 41 people …"
         )
+        Console(stderr=True, highlight=False).print(said)
         moment = weeks.now()
-        hire(database, config, PASSWORD, moment)
+        hire(database, config, PASSWORD, moment - timedelta(weeks=WEEKS + 1 if history else 0))
         if history:
             Story(database, config, PASSWORD, moment).live()
     database.dispose()
