@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.make import Company
 from tests.visitor import Visitor
@@ -53,6 +53,19 @@ def test_a_story_is_told_on_a_phone_and_its_draft_survives(opened: Opened) -> No
     page.goto(page.url.partition("/stories/")[0] + "/nominate")
     expect(page.get_by_label("What happened, and for whom?")).to_have_value("")
     expect(page.locator("#chosen li")).to_have_count(0)
+
+
+def test_a_name_typed_before_the_scripts_came_is_looked_for(opened: Opened) -> None:
+    page = opened("/", "ana", viewport=PHONE)
+
+    def late(route: Route) -> None:
+        page.wait_for_timeout(1000)
+        route.continue_()
+
+    page.route("**/htmx.min.js*", late)
+    page.goto(page.url + "nominate", wait_until="commit")
+    page.get_by_label("Find a colleague by name").fill("ch")
+    expect(page.locator("#found").get_by_text("Chris")).to_be_visible()
 
 
 def test_a_draft_is_dropped_when_one_starts_afresh(opened: Opened) -> None:

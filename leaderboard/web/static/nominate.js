@@ -50,6 +50,10 @@ if (form) {
     search.focus();
     changed();
   });
+  // Who types faster than the scripts come is found as well.
+  document.addEventListener("DOMContentLoaded", () => {
+    if (search.value.trim() && !ticks().length) window.htmx.trigger(search, "seek");
+  });
   search.addEventListener("keydown", (event) => {
     const [first] = ticks();
     if (event.key === "Enter") {
