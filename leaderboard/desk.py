@@ -54,7 +54,7 @@ class Winners:
 
     team: Team
     week: Week
-    at: recognition.Desk
+    at: recognition.Preparation
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,7 @@ def _winners(
     session: Session, config: Config, weeks: Sequence[Outlook], viewer: Person, now: datetime
 ) -> Iterator[Item]:
     for each in weeks:
-        at = recognition.desk(session, config, each.team, each.week, viewer, now)
+        at = recognition.preparation(session, config, each.team, each.week, viewer, now)
         if at.closed is not None:
             closed = at.closed
             yield Item(

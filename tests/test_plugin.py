@@ -28,6 +28,7 @@ from leaderboard.plugin import (
     iso,
     list_of,
     object_of,
+    one_name,
     parse_due,
     parse_time,
     plain_text,
@@ -208,6 +209,10 @@ def test_a_promised_moment_that_is_none_is_refused(written: Any) -> None:
 
 
 def test_settings_of_places_and_zones_say_how_to_write_them() -> None:
+    assert one_name("fair-haven2") == "fair-haven2"
+    for wrong in ("", "Fairhaven", "fairhaven.example.com", "https://fairhaven", "-a", "a" * 64, "a\n"):
+        with pytest.raises(ValueError, match="first part of your address"):
+            one_name(wrong)
     assert web_address("https://desk.example.com/sub/") == "https://desk.example.com/sub"
     for wrong in (
         "",

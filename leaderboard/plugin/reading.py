@@ -164,6 +164,13 @@ def zone_name(value: str) -> str:
     return value
 
 
+def one_name(value: str) -> str:
+    """The setting of a company's own part of the tool's address; ValueError, saying how to write it, for anything else."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", value):
+        raise ValueError('write the first part of your address only: "fairhaven" of https://fairhaven.…')
+    return value
+
+
 def web_address(value: str) -> str:
     """The setting of where a tool is, without a slash at its end; ValueError, saying how to write it, for anything else."""
     import httpx

@@ -19,8 +19,8 @@ from leaderboard.recognition.announcing import (
     undo_announcement,
 )
 from leaderboard.recognition.closing import Waiting, close_week, closes_at, due, waiting
-from leaderboard.recognition.desk import Choice, Desk, desk, to_prepare
 from leaderboard.recognition.drafting import CATEGORIES, CROSSED, category_name
+from leaderboard.recognition.preparing import Choice, Preparation, preparation, to_prepare
 from leaderboard.recognition.reading import (
     Correction,
     Place,
@@ -42,9 +42,9 @@ __all__ = [
     "CROSSED",
     "Choice",
     "Correction",
-    "Desk",
     "Message",
     "Place",
+    "Preparation",
     "TeamWeek",
     "Told",
     "Waiting",
@@ -57,7 +57,6 @@ __all__ = [
     "closed_week",
     "closes_at",
     "corrections",
-    "desk",
     "drop",
     "due",
     "may_undo_announcement",
@@ -66,6 +65,7 @@ __all__ = [
     "page_of_company",
     "page_of_team",
     "pick",
+    "preparation",
     "recent",
     "save_words",
     "standing_winners",

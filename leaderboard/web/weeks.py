@@ -127,8 +127,8 @@ def lead_index() -> ResponseReturnValue:
 @blueprint.get("/lead/weeks/<team>/<week>")
 @lead_only
 def prepare(team: str, week: str) -> ResponseReturnValue:
-    """The lead's desk for one week: what waits while it is open; winners, words and the message once it is closed."""
-    return _desk(team, week)
+    """One week as its lead prepares it: what waits while it is open; winners, words and the message once it is closed."""
+    return _prepare(team, week)
 
 
 @blueprint.post("/lead/weeks/<team>/<week>")
@@ -155,7 +155,7 @@ def save(team: str, week: str) -> ResponseReturnValue:
             if announcing:
                 recognition.announce(session, config(), closed.id or 0, now(), person)
     except Invalid as error:
-        return refused(key, error) if on_desk else (_desk(team, week, error, dict(request.form)), 422)
+        return refused(key, error) if on_desk else (_prepare(team, week, error, dict(request.form)), 422)
     if on_desk:
         return done(key, None if announcing else "kept")
     if announcing:
@@ -372,25 +372,25 @@ def _closed(session: Session, team: str, week: str) -> ClosedWeek:
 
 
 def _change(team: str, week: str, work: Change) -> ResponseReturnValue:
-    """One change of a closed week by its lead; a refusal is shown on the desk."""
+    """One change of a closed week by its lead; a refusal is shown where it was made."""
     person = me()
     try:
         with db().writing() as session:
             work(session, _closed(session, team, week), person)
     except Invalid as error:
-        return _desk(team, week, error, dict(request.form)), 422
+        return _prepare(team, week, error, dict(request.form)), 422
     return redirect(url_for(".prepare", team=team, week=week), 303)
 
 
-def _desk(team: str, week: str, error: Invalid | None = None, typed: dict[str, str] | None = None) -> str:
+def _prepare(team: str, week: str, error: Invalid | None = None, typed: dict[str, str] | None = None) -> str:
     asked, person = _week(week), me()
     with db().reading() as session:
         row = _team(session, team)
         require_lead(session, person, row.id or 0)
-        desk = recognition.desk(session, config(), row, asked, person, now())
+        at = recognition.preparation(session, config(), row, asked, person, now())
     return render_template(
         "announce.html",
-        desk=desk,
+        at=at,
         team=row,
         week=asked,
         error=error,

@@ -1,6 +1,5 @@
 """Freshdesk: a pull of ratings, tickets, notes and articles; webhooks of automation rules for thanks that a tag marks."""
 
-import re
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
@@ -26,6 +25,7 @@ from leaderboard.plugin import (
     iso,
     list_of,
     object_of,
+    one_name,
     parse_time,
     read_each,
     refuse_unread,
@@ -81,14 +81,7 @@ class Freshdesk(Plugin):
         24, ge=1, le=24 * 14
     )  # ratings this old are read again, in case one was late or changed
 
-    @field_validator("domain")
-    @classmethod
-    def _is_one_name(cls, value: str) -> str:
-        if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", value):
-            raise ValueError(
-                'write the first part of your address only: "fairhaven" of fairhaven.freshdesk.com'
-            )
-        return value
+    _domain = field_validator("domain")(one_name)
 
     def verify(self, delivery: Delivery) -> None:
         """A header with a secret of ours: all that an automation rule can prove."""

@@ -1,6 +1,5 @@
 """Zendesk Support: signed event webhooks, two trigger webhooks for ratings, and a pull of ratings and solved tickets."""
 
-import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -26,6 +25,7 @@ from leaderboard.plugin import (
     id_of,
     list_of,
     object_of,
+    one_name,
     parse_time,
     refuse_stale,
     text_of,
@@ -67,14 +67,7 @@ class Zendesk(Plugin):
         24, ge=1, le=24 * 14
     )  # ratings this old are read again, in case one was late or changed
 
-    @field_validator("subdomain")
-    @classmethod
-    def _is_one_name(cls, value: str) -> str:
-        if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", value):
-            raise ValueError(
-                'write the first part of your address only: "fairhaven" of fairhaven.zendesk.com'
-            )
-        return value
+    _subdomain = field_validator("subdomain")(one_name)
 
     def verify(self, delivery: Delivery) -> None:
         """base64(HMAC-SHA256(secret, time stamp + body)); https://developer.zendesk.com/documentation/webhooks/verifying/"""

@@ -1,4 +1,4 @@
-"""The lead's desk for a week: what waits while it is open, what to decide once it is closed."""
+"""A week as its lead prepares it: what waits while it is open, what to decide once it is closed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Desk:
+class Preparation:
     """Everything a lead needs on one page; `closed` None is a week that is still open."""
 
     closed: ClosedWeek | None
@@ -59,16 +59,18 @@ def to_prepare(session: Session, team: Team, now: datetime) -> Week:
     )
 
 
-def desk(session: Session, config: Config, team: Team, week: Week, viewer: Person, now: datetime) -> Desk:
-    """The desk of one week, as this lead or admin sees it."""
+def preparation(
+    session: Session, config: Config, team: Team, week: Week, viewer: Person, now: datetime
+) -> Preparation:
+    """One week, as this lead or admin sees it."""
     closed = closed_week(session, team.id or 0, week)
     channels = announcements.channels(session, team.id or 0)
     ended = now >= zones(team).ends_at(week)
     if closed is None:
         still = waiting(session, config, team, week)
-        return Desk(None, ended, still, (), (), (), None, None, frozenset(), (), channels)
+        return Preparation(None, ended, still, (), (), (), None, None, frozenset(), (), channels)
     pairs = standing_winners(session, closed)
-    return Desk(
+    return Preparation(
         closed=closed,
         ended=ended,
         waiting=None,
