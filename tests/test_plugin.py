@@ -1,5 +1,6 @@
 """The tools of plugin authors: strict JSON, times, signatures, ids, paged lists."""
 
+import base64
 import json
 import re
 from collections.abc import Iterator
@@ -26,6 +27,10 @@ from leaderboard.plugin import (
     hmac_of,
     id_of,
     iso,
+    jwt_claims,
+    jwt_of,
+    key_pair,
+    key_set,
     list_of,
     object_of,
     one_name,
@@ -284,6 +289,74 @@ def test_a_shared_secret_matches_as_a_whole_only() -> None:
     ):
         assert not secret_matches([new, old], wrong)
     assert not secret_matches([None, Secret("")], "")
+
+
+PUBLIC, PRIVATE = key_pair()
+
+
+def test_a_token_is_read_with_the_key_that_it_names() -> None:
+    strange, _ = key_pair()
+    named = json.loads(PUBLIC)["keys"][0] | {"kid": "a"}
+    several = {"keys": [{"kty": "EC", "kid": "a"}, json.loads(strange)["keys"][0] | {"kid": "b"}, named]}
+    sets = [None, Secret(json.dumps(several))]
+    for header in ({}, {"kid": "a"}):
+        token = jwt_of(Secret(PRIVATE), {"iss": "us", "exp": 9}, **header)
+        assert jwt_claims(sets, token) == {"iss": "us", "exp": 9}
+    with pytest.raises(Refused, match="does not match"):
+        jwt_claims(sets, jwt_of(Secret(PRIVATE), {}, kid="b"))
+    with pytest.raises(Refused, match="not among ours"):
+        jwt_claims(sets, jwt_of(Secret(PRIVATE), {}, kid="c"))
+    with pytest.raises(Refused, match="not among ours"):
+        jwt_claims([None], jwt_of(Secret(PRIVATE), {}))
+
+
+def test_a_private_key_may_stand_between_its_lines() -> None:
+    written = "\n".join(
+        ["-----BEGIN PRIVATE KEY-----", PRIVATE[:64], PRIVATE[64:], "-----END PRIVATE KEY-----", ""]
+    )
+    assert jwt_of(Secret(written), {}) == jwt_of(Secret(PRIVATE), {})
+
+
+def test_no_token_but_the_signed_one_is_read() -> None:
+    keys, token = [Secret(PUBLIC)], jwt_of(Secret(PRIVATE), {"iss": "us"})
+    header, claims, signature = token.split(".")
+    unsigned = base64.urlsafe_b64encode(b'{"alg": "none"}').rstrip(b"=").decode()
+    nested = base64.urlsafe_b64encode(b"[" * 4_000).decode().rstrip("=")
+    texts = [
+        "",
+        ".",
+        "..",
+        "...",
+        f"{unsigned}.{claims}.",
+        f"{unsigned}.{claims}.{signature}",
+        f"{token}=",
+        f"{token}\n",
+    ]
+    texts += [
+        f"{token}.x",
+        f"{header}..{signature}",
+        f"é.{claims}.{signature}",
+        f"{nested}.{claims}.{signature}",
+    ]
+    # The last character holds four bits that say nothing: another spelling of the same signature
+    texts += [token[:-1] + other for other in "BCDEFGHIRSTUVWXYhijklmnowxyz0123" if other != token[-1]]
+    for text in texts:
+        with pytest.raises(Refused):
+            jwt_claims(keys, text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[]", '{"keys": []}', '{"keys": [{"kty": "EC"}]}', '{"keys": [{"kty": "RSA"}]}']
+)
+def test_public_keys_are_pasted_whole(text: str) -> None:
+    with pytest.raises(ValueError, match="paste the whole text"):
+        key_set(Secret(text))
+
+
+def test_public_keys_may_be_left_out_and_have_space_around_them() -> None:
+    assert key_set(None) is None
+    padded = Secret(f"\n {PUBLIC}\n")
+    assert key_set(padded) is padded
 
 
 def test_a_time_stamp_may_be_five_minutes_off_either_way() -> None:

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 
-from leaderboard.plugin.asking import Answer, beginning, fetch_json, read_each, refuse_unread, walk
+from leaderboard.plugin.asking import (
+    Answer,
+    beginning,
+    fetch_json,
+    fetch_token,
+    read_each,
+    refuse_unread,
+    walk,
+)
 from leaderboard.plugin.errors import Invalid, Refused, TryLater
 from leaderboard.plugin.reading import (
     decode_json,
@@ -31,6 +39,10 @@ from leaderboard.plugin.signing import (
     Secret,
     hmac_matches,
     hmac_of,
+    jwt_claims,
+    jwt_of,
+    key_pair,
+    key_set,
     refuse_stale,
     secret_matches,
     short_hash,
@@ -56,10 +68,15 @@ __all__ = [
     "beginning",
     "decode_json",
     "fetch_json",
+    "fetch_token",
     "hmac_matches",
     "hmac_of",
     "id_of",
     "iso",
+    "jwt_claims",
+    "jwt_of",
+    "key_pair",
+    "key_set",
     "list_of",
     "object_of",
     "one_name",
@@ -265,6 +282,10 @@ class Plugin(BaseModel):
     """Whether the tool calls us (webhooks)."""
     api_hosts: ClassVar[tuple[str, ...]] = ()
     """Further hosts that pull() may call besides the one of `api_url()`."""
+    taken_status: ClassVar[int] = 202
+    """The answer to a delivery that was taken in; for tools that take nothing but 200 for received."""
+    key_pairs: ClassVar[Mapping[str, str]] = {}
+    """Settings with public keys, each with the setting whose private key signs for it in samples and `simulate`."""
 
     def verify(self, delivery: Delivery) -> None:
         """Raise Refused unless the delivery is from the tool. The base refuses: a plugin that cannot verify takes none."""

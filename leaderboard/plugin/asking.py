@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from leaderboard.plugin.errors import Invalid, TryLater
-from leaderboard.plugin.reading import decode_json
+from leaderboard.plugin.reading import decode_json, object_of
 
 if TYPE_CHECKING:
     import httpx  # loaded where it is used: it takes longer to load than all the rest of a config
@@ -35,9 +35,12 @@ class Answer:
             return None
 
 
-def fetch_json(http: "httpx.Client", url: str, *, method: str = "GET", **request: Any) -> Answer:
+def fetch_json(
+    http: "httpx.Client", url: str, *, method: str = "GET", empty_ok: bool = False, **request: Any
+) -> Answer:
     """Ask a tool's API for JSON, at most 16 MB of it. `request` is what httpx takes: params, headers, auth, data.
 
+    With `empty_ok` status 204 is an answer too, for tools that say "none" so; its JSON is None.
     Raises TryLater when the tool wants us to wait (429, 5xx, no connection; its Retry-After is kept between 1 s and 1 h) and
     Invalid, saying what to mend, for everything that waiting will not cure. A redirect is never followed: it would carry the
     credentials to another address.
@@ -47,6 +50,8 @@ def fetch_json(http: "httpx.Client", url: str, *, method: str = "GET", **request
     host = httpx.URL(url).host
     try:
         with http.stream(method, url, follow_redirects=False, **request) as response:
+            if empty_ok and response.status_code == 204:
+                return Answer(None, response.headers)
             _refuse_status(response, host)
             body = bytearray()
             for chunk in response.iter_bytes():
@@ -71,6 +76,21 @@ def fetch_json(http: "httpx.Client", url: str, *, method: str = "GET", **request
             f"{host} answered with {kind} instead of JSON, often a sign-in page; check the address and the credentials"
         )
     return Answer(decode_json(bytes(body), max_nodes=1_000_000), headers)
+
+
+def fetch_token(
+    http: "httpx.Client", url: str, form: Mapping[str, str], check: str
+) -> tuple[str, datetime | None]:
+    """An OAuth access token for this form, and what time it is by the tool's clock.
+
+    Raises Invalid where the tool gives none, naming the settings to `check`; and what `fetch_json` raises.
+    """
+    answer = fetch_json(http, url, method="POST", data=dict(form))
+    token = object_of(answer.json, "the answer").get("access_token")
+    # What no header may have would show the token in an error
+    if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable():
+        raise Invalid(f"the tool gave no access token; check {check}")
+    return token, answer.served_at
 
 
 def _refuse_status(response: "httpx.Response", host: str) -> None:

@@ -58,7 +58,7 @@ def _start_counting(state: BlueprintSetupState) -> None:
 @pages.route("/hooks/<source>", methods=["GET", "POST", "PUT", "PATCH"])
 @public
 def hook(source: str) -> ResponseReturnValue:
-    """Take one delivery: 202 stored, 401 not from the tool, 404 no such source, 503 cannot be stored now."""
+    """Take one delivery: 202 stored (or as the tool wants), 401 not from the tool, 404 no such source, 503 not now."""
     plugin = config().plugins.get(source)
     if plugin is None:
         return jsonify(error="there is no such source"), 404
@@ -107,7 +107,7 @@ def take(source: str, plugin: Plugin, delivery: Delivery) -> ResponseReturnValue
     }
     if receipt.state == "failed":
         answer["reason"] = "it could not be read; it is kept and will be tried again"
-    return jsonify(answer), 202
+    return jsonify(answer), plugin.taken_status
 
 
 def _at_the_door(plugin: Plugin, delivery: Delivery) -> ResponseReturnValue | None:

@@ -11,7 +11,6 @@ from pydantic import Field
 
 from leaderboard.plugin import (
     Account,
-    Answer,
     Delivery,
     Event,
     Invalid,
@@ -21,6 +20,7 @@ from leaderboard.plugin import (
     Refused,
     Secret,
     fetch_json,
+    fetch_token,
     hmac_matches,
     hmac_of,
     id_of,
@@ -159,20 +159,14 @@ class HelpScout(Plugin):
 
     def _sign_in(self, http: httpx.Client) -> tuple[dict[str, str], datetime | None]:
         """A token of the client credentials flow as a header, and what time it is by Help Scout's clock."""
-        answer: Answer = fetch_json(
-            http,
-            f"{self.api_url()}/v2/oauth2/token",
-            method="POST",
-            data={
-                "grant_type": "client_credentials",
-                "client_id": self.app_id or "",
-                "client_secret": self.app_secret.get_secret_value() if self.app_secret else "",
-            },
-        )
-        token = object_of(answer.json, "the answer").get("access_token")
-        if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable():
-            raise Invalid("Help Scout gave no access token; check app_id and app_secret")
-        return {"Authorization": f"Bearer {token}"}, answer.served_at
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": self.app_id or "",
+            "client_secret": self.app_secret.get_secret_value() if self.app_secret else "",
+        }
+        url = f"{self.api_url()}/v2/oauth2/token"
+        token, served_at = fetch_token(http, url, form, "app_id and app_secret")
+        return {"Authorization": f"Bearer {token}"}, served_at
 
     def _beginning(self, served_at: datetime | None) -> datetime:
         if self.pull_from:

@@ -29,6 +29,8 @@ class Pulled:
     """A value that our table does not know: such an item is not for us."""
     bare: bool = False
     """Whether the tool answers with a list, not with an object that holds one."""
+    none_is_204: bool = False
+    """Whether the tool answers 204 where a list is empty."""
     show: Callable[[], None] | None = None
     """Fills the tool with one of each kind that only a pull brings."""
 

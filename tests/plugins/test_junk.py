@@ -94,7 +94,7 @@ def test_every_text_of_the_corpus_as_the_customers_words_is_kept_or_refused(tool
         elif text.strip():
             assert (events[0].text or "").strip() == text.strip()[:2_000].strip(), name
         else:
-            assert events[0].text is None, name
+            assert not events or events[0].text is None, name  # no words, or no thanks without them
 
 
 @each_tool

@@ -58,6 +58,8 @@ def test_a_fault_of_the_tool_ends_the_pull_and_says_why(
     said, error, words = FAULTS[fault]
     if pulled.bare and fault == "J a list":
         said, words = Said([[]]), "not an object"  # an empty list is an answer there; a list in it is none
+    if pulled.none_is_204 and fault == "R3 204":
+        said, words = Said(raw=b"", status=205), "205"  # 204 is an answer there
     with pytest.raises(error, match=words):
         pull_with(pulled, http, said)
 

@@ -5,15 +5,18 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
 
-from leaderboard.plugin import Delivery, Plugin, Refused
+from leaderboard.plugin import Delivery, Plugin, Refused, key_pair
 from tests.plugins import FOLDER, OF_TOOL, SAMPLES, TOOLS, Sample, translated
 from tests.plugins.pulls import MAKERS
 from tests.trials import dice as dice_of
 from tests.trials import trials
+
+OLD = "the-secret-before-its-rotation"
 
 each_sample = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: f"{sample.tool}-{sample.case}")
 each_tool = pytest.mark.parametrize("tool", TOOLS)
@@ -29,9 +32,13 @@ def secrets_of(plugin: Plugin) -> list[str]:
     return [name for name in fields if f"previous_{name}" in fields]
 
 
-def another(secret: str) -> str:
-    """A secret of the same form."""
-    return secret[:10] + ("A" if secret[10] != "A" else "B") + secret[11:]
+def another(plugin: Plugin, settings: dict[str, Any], name: str) -> dict[str, Any]:
+    """These settings with another secret of the same form in this place, or with another pair of keys."""
+    pair = type(plugin).key_pairs.get(name)
+    if pair:
+        return {**settings, **dict(zip((name, pair), key_pair(), strict=True))}
+    old = settings.get(name, OLD)
+    return {**settings, name: old[:10] + ("A" if old[10] != "A" else "B") + old[11:]}
 
 
 @each_tool
@@ -147,7 +154,7 @@ def test_the_signature_of_another_secret_is_refused(tool: str) -> None:
     sample = OF_TOOL[tool][0]
     for name in secrets_of(sample.plugin):
         if name in sample.settings:
-            other = type(sample.plugin)(**{**sample.settings, name: another(sample.settings[name])})
+            other = type(sample.plugin)(**another(sample.plugin, sample.settings, name))
             with pytest.raises(Refused):
                 sample.plugin.verify(sample.delivery(signed_by=other))
 
@@ -158,14 +165,14 @@ def test_while_a_secret_is_rotated_both_are_valid(tool: str) -> None:
     names = secrets_of(sample.plugin)
     assert names, "a plugin that verifies can rotate its secret"
     for name in names:
-        old = sample.settings.get(name, "the-secret-before-its-rotation")
-        cls = type(sample.plugin)
+        old = sample.settings.get(name, OLD)
+        cls, changed_settings = type(sample.plugin), another(sample.plugin, sample.settings, name)
         before = cls(**{**sample.settings, name: old})
-        during = cls(**{**sample.settings, name: another(old), f"previous_{name}": old})
+        during = cls(**{**changed_settings, f"previous_{name}": old})
         during.verify(sample.delivery(signed_by=before))
         during.verify(sample.delivery(signed_by=during))
         if name in sample.settings:
-            after = cls(**{**sample.settings, name: another(old)})
+            after = cls(**changed_settings)
             with pytest.raises(Refused):
                 after.verify(sample.delivery(signed_by=before))
 
