@@ -1,8 +1,9 @@
-"""Zendesk Support: signed event webhooks, two trigger webhooks for ratings, and a pull of ratings and solved tickets."""
+"""Zendesk Support: signed event webhooks, two trigger webhooks for ratings, and a pull of these and of service levels."""
 
-from collections.abc import Iterable, Iterator
-from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, date, datetime
+from functools import partial
+from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode
 
 import httpx
@@ -14,26 +15,34 @@ from leaderboard.plugin import (
     Delivery,
     Event,
     Invalid,
-    Kind,
     Page,
     Plugin,
     Refused,
     Secret,
+    beginning,
     fetch_json,
     hmac_matches,
     hmac_of,
     id_of,
+    iso,
     list_of,
     object_of,
     one_name,
     parse_time,
+    read_each,
     refuse_stale,
+    refuse_unread,
     text_of,
     walk,
+    zone_name,
 )
 
+from . import exports, facts
+
 EVENT = "zen:event-type:"
-RATING_KINDS: dict[str, Kind] = {"good": "rating.good", "thanks": "thanks.received", "bad": "rating.bad"}
+OVERLAP = 60  # seconds that are read again of an export by time, in case one was late
+FULL_PAGE = 1_000  # items of an export by time
+Row = dict[str, Any]
 
 
 class Zendesk(Plugin):
@@ -49,6 +58,9 @@ class Zendesk(Plugin):
         "ticket.replied",
         "help.given",
         "knowledge.shared",
+        "promise.made",
+        "promise.kept",
+        "promise.missed",
         "fact.withdrawn",
     )
 
@@ -66,8 +78,15 @@ class Zendesk(Plugin):
     look_back_hours: int = Field(
         24, ge=1, le=24 * 14
     )  # ratings this old are read again, in case one was late or changed
+    satisfaction: Literal["legacy", "survey"] = "legacy"  # which of Zendesk's two products the account uses
+    read_comments: bool = True  # help, answers and openings by pull
+    help_center: bool = False  # articles by pull
+    sla_promises: tuple[exports.Metric, ...] = ()  # the service levels' metrics that are promises
+    promise_field: str = Field("", pattern="[0-9]{0,20}|due_at")
+    timezone: str = "UTC"  # of a promised day in promise_field
 
     _subdomain = field_validator("subdomain")(one_name)
+    _timezone = field_validator("timezone")(zone_name)
 
     def verify(self, delivery: Delivery) -> None:
         """base64(HMAC-SHA256(secret, time stamp + body)); https://developer.zendesk.com/documentation/webhooks/verifying/"""
@@ -112,7 +131,8 @@ class Zendesk(Plugin):
             raise Invalid(
                 "the trigger's `rating` is neither good nor bad; compare its body with the README", "rating"
             )
-        return self._rating(
+        return facts.rating(
+            self._home,
             ticket=body.get("ticket"),
             good=rating == "good",
             agent=body.get("agent"),
@@ -121,67 +141,25 @@ class Zendesk(Plugin):
             moment=parse_time(body.get("at")),
         )
 
-    def _rating(
-        self,
-        *,
-        ticket: Any,
-        good: bool,
-        agent: Any,
-        customer: Any,
-        words: Any,
-        moment: datetime,
-        reason: Any = None,
-    ) -> Event:
-        """A rating, the same whichever road it came by. A ticket has one; its value is part of the key."""
-        number = _ticket(ticket)
-        text = text_of(words or "").strip() or None
-        value = ("thanks" if text else "good") if good else "bad"
-        agent = id_of(agent)
-        return Event(
-            key=f"rating/{number}/{value}",
-            kind=RATING_KINDS[value],
-            occurred_at=moment,
-            agents=(agent,) if agent else (),
-            customer=id_of(customer),
-            object=f"rating/{number}",
-            ticket=number,
-            text=text,
-            url=self._link(number),
-            evidence={"reason": text_of(reason, 200)} if reason else {},
-        )
-
     def _status_changed(
         self, detail: dict[str, Any], event: dict[str, Any], moment: datetime
     ) -> Iterable[Event]:
         now, before = event.get("current"), event.get("previous")
-        number = _ticket(detail.get("id"))
+        number = facts.ticket_number(detail.get("id"))
         changed_at = parse_time(detail["updated_at"]) if detail.get("updated_at") else moment
         if now == "SOLVED" and before != "CLOSED":
             agent = id_of(detail.get("assignee_id")) or id_of(detail.get("actor_id"))
-            return [self._change("ticket.solved", number, changed_at, agent)]
+            return [facts.change(self._home, "ticket.solved", number, changed_at, agent)]
         if before == "SOLVED" and now == "OPEN":
-            return [self._change("ticket.reopened", number, changed_at)]
+            return [facts.change(self._home, "ticket.reopened", number, changed_at)]
         return []
-
-    def _change(self, kind: Kind, number: str, changed_at: datetime, agent: str | None = None) -> Event:
-        """A ticket's change of state; the second of the change is part of the key, for it may happen again."""
-        return Event(
-            key=f"{kind.replace('.', f'/{number}/')}/{_iso(changed_at)}",
-            kind=kind,
-            occurred_at=changed_at,
-            agents=(agent,) if agent else (),
-            object=f"ticket/{number}",
-            ticket=number,
-            url=self._link(number),
-        )
 
     def _comment_added(
         self, detail: dict[str, Any], event: dict[str, Any], moment: datetime
     ) -> Iterable[Event]:
-        """A note on a colleague's ticket is help; a public answer is worth nothing, but makes a recovery possible."""
         comment = object_of(event.get("comment"), "event.comment")
         writer = object_of(comment.get("author"), "event.comment.author")
-        number, comment_id = _ticket(detail.get("id")), id_of(comment.get("id"))
+        number, comment_id = facts.ticket_number(detail.get("id")), id_of(comment.get("id"))
         author = id_of(writer.get("id")) or id_of(detail.get("actor_id"))
         owner, requester = id_of(detail.get("assignee_id")), id_of(detail.get("requester_id"))
         staff = writer.get("is_staff", author != requester)
@@ -190,25 +168,11 @@ class Zendesk(Plugin):
             raise Invalid("the comment does not say whether it is public and by staff")
         if comment_id is None or author is None or not staff:
             return []
-        if not public and owner in (None, author):
-            return []
-        return [
-            Event(
-                key=f"comment/{comment_id}/{'replied' if public else 'helped'}",
-                kind="ticket.replied" if public else "help.given",
-                occurred_at=moment,
-                agents=(author,),
-                giver=None if public else owner,
-                object=f"ticket/{number}" if public else None,
-                ticket=number,
-                url=self._link(number),
-                # The words stay in Zendesk: a note between colleagues was not written for a wall
-            )
-        ]
+        return facts.comment(self._home, number, comment_id, author, owner, public, moment)
 
     def _merged(self, detail: dict[str, Any], event: dict[str, Any], moment: datetime) -> Iterable[Event]:
         """The merged ticket lives on in another, so what was rated on it no longer stands."""
-        number, target = _ticket(detail.get("id")), id_of(event.get("target_ticket_id"))
+        number, target = facts.ticket_number(detail.get("id")), id_of(event.get("target_ticket_id"))
         if target in (None, number):
             return []
         return [
@@ -219,7 +183,7 @@ class Zendesk(Plugin):
                 object=f"rating/{number}/{value}",
                 ticket=number,
             )
-            for value in RATING_KINDS
+            for value in facts.RATING_KINDS
         ]
 
     def _published(self, detail: dict[str, Any], event: dict[str, Any], moment: datetime) -> Iterable[Event]:
@@ -231,93 +195,88 @@ class Zendesk(Plugin):
             raise Invalid("the article has no id")
         if author is None:
             return []
-        title = event.get("title")
-        return [
-            Event(
-                key=f"article/{number}/published",  # without the language: a translation is the same article
-                kind="knowledge.shared",
-                occurred_at=moment,
-                agents=(author,),
-                object=f"article/{number}",
-                url=f"https://{self.subdomain}.zendesk.com/hc/articles/{number}",
-                evidence={"title": text_of(title, 200)} if title else {},
-            )
-        ]
+        return [facts.article(self._home, number, author, moment, event.get("title"))]
+
+    # ------------------------------------------------------------ the pull
 
     def api_url(self) -> str | None:
-        return f"https://{self.subdomain}.zendesk.com" if self.api_token else None
+        return self._home if self.api_token else None
 
     def pull(self, http: httpx.Client, since: str | None) -> Iterator[Page]:
-        """First the ratings, then the tickets that changed.
+        """The ratings, the tickets that changed (with their surveys and promises), their notes, service levels, articles.
 
-        The cursor is a query string. `ratings`: Unix seconds up to which all ratings were read. `after` and `until`: where to
-        go on inside a list of ratings that was broken off, and what `ratings` becomes at its end. `tickets`: the cursor of
+        The cursor is a query string of Unix seconds. `ratings`: up to which all ratings were read. `after` and `until`: where
+        to go on inside a list of ratings that was broken off, and what `ratings` becomes at its end. `tickets`: the cursor of
         Zendesk's incremental export (it leaves out the last minute by itself), or `tickets_from` before there is one.
+        `comments`, `levels` and `articles`: up to which those exports by time were read (they leave it out as well). `begin`:
+        where the first pull began.
         """
-        place = dict(parse_qsl(since or "", max_num_fields=10))
+        place = dict(parse_qsl(since or "", max_num_fields=20))
         if since is None:
-            begin = str(int(self._beginning(http).timestamp()))
+            served_at = self._get(http, self._url("users/me.json", {})).served_at
+            begin = str(int(beginning(self.pull_from, served_at).timestamp()))
             place = {"ratings": begin, "tickets_from": begin}
+        for name in ("begin", "comments", "levels", "articles"):
+            place.setdefault(name, str(_seconds(place, "ratings")))  # a former version's cursor holds none
+        begin_at = datetime.fromtimestamp(_seconds(place, "begin"), UTC)
         unread: list[str] = []
-        yield from self._pull_ratings(http, place, unread)
-        yield from self._pull_tickets(http, place, unread)
-        if unread:
-            raise Invalid(
-                f"{len(unread)} of Zendesk's items could not be read and were left out; the first: {unread[0]}"
+        if self.satisfaction == "legacy":
+            yield from self._pull_ratings(http, place, unread)
+        yield from self._pull_tickets(http, place, begin_at, unread)
+        by_time = partial(self._pull_by_time, http, place, unread)
+        if self.read_comments:
+            query = {"include": "comment_events"}
+            yield from by_time(
+                "comments", "incremental/ticket_events.json", "ticket_events", query, self._comments
             )
+        if self.sla_promises:
+            path = "incremental/ticket_metric_events.json"
+            yield from by_time("levels", path, "ticket_metric_events", {}, self._levels)
+        if self.help_center:
+            path, articles = "help_center/incremental/articles.json", partial(self._articles, begin_at)
+            yield from by_time("articles", path, "articles", {}, articles)
+        yield Page((), urlencode(place), last=not unread)
+        refuse_unread(unread)
 
     def _pull_ratings(self, http: httpx.Client, place: dict[str, str], unread: list[str]) -> Iterator[Page]:
         begin = _seconds(place, "ratings") - self.look_back_hours * 3600
         query = {"score": "received", "start_time": str(max(begin, 0)), "page[size]": "100"}
         first = {**query, "page[after]": place["after"]} if "after" in place else query
-
-        def following(value: Any) -> str | None:
-            after = _after(value)
-            return self._url("satisfaction_ratings.json", {**query, "page[after]": after}) if after else None
-
-        for answer in walk(
-            self._url("satisfaction_ratings.json", first), lambda url: self._get(http, url), following
-        ):
-            if "until" not in place:
-                # When the reading began, by Zendesk's clock: what is rated from now on is read next time
-                until = int(answer.served_at.timestamp()) if answer.served_at else _seconds(place, "ratings")
-                place["until"] = str(max(until, _seconds(place, "ratings")))
-            events = []
-            for item in list_of(
+        for answer in self._pages(http, "satisfaction_ratings.json", query, first):
+            if answer.served_at and "until" not in place:
+                place["until"] = str(int(answer.served_at.timestamp()))
+            place.setdefault("until", place["ratings"])
+            items = list_of(
                 object_of(answer.json, "the answer").get("satisfaction_ratings"), "satisfaction_ratings"
-            ):
-                try:
-                    rating = object_of(item, "a rating")
-                    if rating.get("score") in (
-                        "good",
-                        "bad",
-                    ):  # offered and unoffered: the customer said nothing
-                        events.append(self._pulled_rating(rating))
-                except Invalid as error:
-                    unread.append(error.message)
-            if after := _after(answer.json):
+            )
+            events = read_each(items, self._pulled_rating, unread)
+            if after := exports.after(answer.json):
                 place["after"] = after
             else:
                 place["ratings"] = place.pop("until")
                 place.pop("after", None)
             yield Page(tuple(events), urlencode(place))
 
-    def _pulled_rating(self, rating: dict[str, Any]) -> Event:
-        return self._rating(
-            ticket=rating.get("ticket_id"),
-            good=rating["score"] == "good",
-            agent=rating.get(
-                "assignee_id"
-            ),  # "the agent assigned to at the time of rating": not the ticket's present one
-            customer=rating.get("requester_id"),
-            words=rating.get("comment"),
-            moment=parse_time(rating.get("updated_at")),
-            reason=rating.get("reason"),
-        )
+    def _pulled_rating(self, item: Any) -> Iterator[Event]:
+        rating = object_of(item, "a rating")
+        if rating.get("score") in ("good", "bad"):
+            yield facts.rating(
+                self._home,
+                ticket=rating.get("ticket_id"),
+                good=rating["score"] == "good",
+                # "the agent assigned to at the time of rating": not the ticket's present one
+                agent=rating.get("assignee_id"),
+                customer=rating.get("requester_id"),
+                words=rating.get("comment"),
+                moment=parse_time(rating.get("updated_at")),
+                reason=rating.get("reason"),
+            )
 
-    def _pull_tickets(self, http: httpx.Client, place: dict[str, str], unread: list[str]) -> Iterator[Page]:
+    def _pull_tickets(
+        self, http: httpx.Client, place: dict[str, str], begin: datetime, unread: list[str]
+    ) -> Iterator[Page]:
         path, common = "incremental/tickets/cursor.json", {"include": "metric_sets", "per_page": "500"}
-        begin = (
+        first = (
             {"cursor": place["tickets"]}
             if "tickets" in place
             else {"start_time": str(_seconds(place, "tickets_from"))}
@@ -327,44 +286,115 @@ class Zendesk(Plugin):
             value = object_of(value, "the answer")
             if value.get("end_of_stream") is not False:
                 return None
-            return self._url(path, {**common, "cursor": _text(value.get("after_cursor"))})
+            return self._url(path, {**common, "cursor": exports.cursor(value.get("after_cursor"))})
 
-        for answer in walk(self._url(path, {**common, **begin}), lambda url: self._get(http, url), following):
+        for answer in walk(self._url(path, {**common, **first}), partial(self._get, http), following):
             value = object_of(answer.json, "the answer")
-            events: list[Event] = []
-            for item in list_of(value.get("tickets"), "tickets"):
-                try:
-                    events.extend(self._pulled_ticket(object_of(item, "a ticket")))
-                except Invalid as error:
-                    unread.append(error.message)
-            if (
-                value.get("after_cursor") is not None
-            ):  # null where nothing has changed since: the old one stays good
-                place["tickets"] = _text(value["after_cursor"])
+            items = exports.tickets_in(value)
+            events = read_each(items, partial(self._pulled_ticket, begin), unread)
+            if self.satisfaction == "survey":
+                events += self._surveys(http, items, begin, unread)
+            # null where nothing has changed since: the old one stays good
+            if value.get("after_cursor") is not None:
+                place["tickets"] = exports.cursor(value["after_cursor"])
                 place.pop("tickets_from", None)
-            yield Page(tuple(events), urlencode(place), last=following(value) is None and not unread)
+            yield Page(tuple(events), urlencode(place))
 
-    def _pulled_ticket(self, ticket: dict[str, Any]) -> Iterable[Event]:
-        """The ticket's latest solution, under the key that the event webhook gave it: both know the second of the change."""
-        if ticket.get("status") not in ("solved", "closed"):
-            return []
-        solved_at = object_of(ticket.get("metric_set"), "metric_set").get("solved_at")
-        if solved_at is None and ticket["status"] == "solved":
-            solved_at = ticket.get("updated_at")
-        if solved_at is None:
-            return []
-        agent = id_of(ticket.get("assignee_id"))
-        return [self._change("ticket.solved", _ticket(ticket.get("id")), parse_time(solved_at), agent)]
+    def _pulled_ticket(self, begin: datetime, item: Any) -> Iterator[Event]:
+        ticket = object_of(item, "a ticket")
+        if solution := exports.solution(self._home, ticket):
+            yield solution
+        if self.promise_field:
+            yield from exports.promised(self._home, ticket, self.promise_field, self.timezone, begin)
+
+    def _surveys(
+        self, http: httpx.Client, items: list[Any], begin: datetime, unread: list[str]
+    ) -> list[Event]:
+        """A survey that is answered changes its ticket: only the surveys of these are asked for."""
+        rows = [item for item in items if isinstance(item, dict)]
+        rated = read_each(rows, lambda ticket: [ticket] if exports.is_rated(ticket) else [], [])
+        tickets = {str(ticket.get("id")): ticket for ticket in rated}
+        path, found = "guide/survey_responses", list[Event]()
+        for part in exports.parts(tickets):
+            query = {
+                "filter[subject_zrns]": ",".join(f"zen:ticket:{number}" for number in part),
+                "page[size]": "100",
+            }
+            for answer in self._pages(http, path, query, query):
+                responses = list_of(
+                    object_of(answer.json, "the answer").get("survey_responses"), "survey_responses"
+                )
+                found += read_each(responses, partial(exports.surveyed, self._home, tickets, begin), unread)
+        return found
+
+    def _pull_by_time(
+        self,
+        http: httpx.Client,
+        place: dict[str, str],
+        unread: list[str],
+        name: str,
+        path: str,
+        key: str,
+        query: dict[str, str],
+        translate: Callable[[httpx.Client, list[Any], list[str]], list[Event]],
+    ) -> Iterator[Page]:
+        """An export whose next page begins at the second in which this one ends."""
+
+        def following(value: Any) -> str | None:
+            value = object_of(value, "the answer")
+            ended = value.get("end_of_stream")
+            full = ended is False if isinstance(ended, bool) else len(value.get(key) or ()) >= FULL_PAGE
+            return self._url(path, {**query, "start_time": str(exports.end(value))}) if full else None
+
+        first = {**query, "start_time": str(max(_seconds(place, name) - OVERLAP, 0))}
+        for answer in walk(self._url(path, first), partial(self._get, http), following):
+            items = list_of(object_of(answer.json, "the answer").get(key), key)
+            events = translate(http, items, unread)
+            if items:
+                place[name] = str(max(_seconds(place, name), exports.end(answer.json)))
+            yield Page(tuple(events), urlencode(place))
+
+    def _comments(self, http: httpx.Client, items: list[Any], unread: list[str]) -> list[Event]:
+        written = read_each(items, exports.comments_in, [])
+        staff = {
+            number
+            for number, user in self._many(http, "users", (row.get("author_id") for row in written)).items()
+            if user.get("role") in ("agent", "admin")
+        }
+        tickets = self._many(
+            http, "tickets", (row.get("ticket_id") for row in items if isinstance(row, dict))
+        )
+        return read_each(items, partial(exports.ticket_event, self._home, tickets, staff), unread)
+
+    def _levels(self, http: httpx.Client, items: list[Any], unread: list[str]) -> list[Event]:
+        wanted = [row for row in items if isinstance(row, dict) and row.get("metric") in self.sla_promises]
+        tickets = self._many(http, "tickets", (row.get("ticket_id") for row in wanted), {"include": "slas"})
+        newest = exports.newest_instances(wanted)
+        read = partial(exports.service_level, self._home, self.sla_promises, tickets, newest)
+        return read_each(wanted, read, unread)
+
+    def _articles(
+        self, begin: datetime, http: httpx.Client, items: list[Any], unread: list[str]
+    ) -> list[Event]:
+        return read_each(items, partial(exports.published, self._home, begin), unread)
+
+    def _many(
+        self, http: httpx.Client, what: str, ids: Iterable[Any], query: dict[str, str] | None = None
+    ) -> dict[str, Row]:
+        """Tickets or users by their numbers; those that are deleted are not among them."""
+        numbers = sorted({str(value) for value in ids if isinstance(value, int) and value > 0})
+        found: dict[str, Row] = {}
+        for part in exports.parts(numbers):
+            url = self._url(f"{what}/show_many.json", {"ids": ",".join(part), **(query or {})})
+            for item in list_of(object_of(self._get(http, url).json, "the answer").get(what), what):
+                row = object_of(item, what)
+                found[str(row.get("id"))] = row
+        return found
 
     def accounts(self, http: httpx.Client) -> Iterator[Account]:
         """Agents and admins who are neither suspended nor deleted; `verified` is Zendesk's word for the address."""
         query = {"role[]": ["agent", "admin"], "page[size]": "100"}
-
-        def following(value: Any) -> str | None:
-            after = _after(value)
-            return self._url("users.json", {**query, "page[after]": after}) if after else None
-
-        for answer in walk(self._url("users.json", query), lambda url: self._get(http, url), following):
+        for answer in self._pages(http, "users.json", query, query):
             for item in list_of(object_of(answer.json, "the answer").get("users"), "users"):
                 user = object_of(item, "a user")
                 number = id_of(user.get("id"))
@@ -376,20 +406,22 @@ class Zendesk(Plugin):
 
     def sign(self, body: bytes, moment: datetime) -> dict[str, str]:
         """The two signed headers of a Zendesk webhook."""
-        stamp = _iso(moment)
+        stamp = iso(moment)
         return {
             "X-Zendesk-Webhook-Signature-Timestamp": stamp,
             "X-Zendesk-Webhook-Signature": hmac_of(self.signing_secret, stamp.encode() + body),
         }
 
-    def _beginning(self, http: httpx.Client) -> datetime:
-        """Where the first pull starts: `pull_from`, or seven days before Zendesk's own clock."""
-        if self.pull_from:
-            return datetime.combine(self.pull_from, time(0), UTC)
-        served_at = self._get(http, self._url("satisfaction_ratings.json", {"page[size]": "1"})).served_at
-        if served_at is None:
-            raise Invalid("Zendesk does not say what time it is; set pull_from to a date")
-        return served_at - timedelta(days=7)
+    def _pages(
+        self, http: httpx.Client, path: str, query: dict[str, Any], first: dict[str, Any]
+    ) -> Iterator[Answer]:
+        """A list in pages by cursor, from `first` on."""
+
+        def following(value: Any) -> str | None:
+            after = exports.after(value)
+            return self._url(path, {**query, "page[after]": after}) if after else None
+
+        return walk(self._url(path, first), partial(self._get, http), following)
 
     def _get(self, http: httpx.Client, url: str) -> Answer:
         token = self.api_token.get_secret_value() if self.api_token else ""
@@ -400,27 +432,9 @@ class Zendesk(Plugin):
     def _url(self, path: str, query: dict[str, Any]) -> str:
         return f"{self.api_url()}/api/v2/{path}?{urlencode(query, doseq=True)}"
 
-    def _link(self, number: str) -> str:
-        return f"https://{self.subdomain}.zendesk.com/agent/tickets/{number}"
-
-
-def _ticket(value: Any) -> str:
-    number = id_of(value)
-    if number is None or not (number.isascii() and number.isdigit()):
-        raise Invalid("there is no ticket number where Zendesk puts one")
-    return number
-
-
-def _after(value: Any) -> str | None:
-    """Where a list in pages goes on, None at its end. Only the cursor is used, never the address beside it."""
-    meta = object_of(object_of(value, "the answer").get("meta"), "meta")
-    return _text(meta.get("after_cursor")) if meta.get("has_more") is True else None
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not 0 < len(value) <= 2_000:
-        raise Invalid("Zendesk has more pages but does not say where to go on")
-    return value
+    @property
+    def _home(self) -> str:
+        return f"https://{self.subdomain}.zendesk.com"
 
 
 def _seconds(place: dict[str, str], name: str) -> int:
@@ -428,7 +442,3 @@ def _seconds(place: dict[str, str], name: str) -> int:
     if not (value.isascii() and value.isdigit() and len(value) <= 11):
         raise Invalid(f"the cursor does not hold `{name}`; it was not written by this plugin")
     return int(value)
-
-
-def _iso(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

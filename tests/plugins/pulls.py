@@ -10,7 +10,7 @@ from leaderboard.plugin import Plugin
 from plugins.demo import DemoDesk
 from plugins.help_scout import HelpScout
 from plugins.zendesk import Zendesk
-from tests.plugins import pulls_a, pulls_b, pulls_c
+from tests.plugins import pulls_a, pulls_b, pulls_c, pulls_h
 from tests.plugins.pulled import Pulled
 from tests.plugins.tools import Asked, DemoTool, HelpScoutTool, Said, Tool, ZendeskTool, iso
 
@@ -26,6 +26,7 @@ def zendesk(tool: ZendeskTool) -> Pulled:
             "signing_secret": "s",
             "api_token": "t",
             "api_email": "a@example.com",
+            **pulls_h.EVERYTHING,
         }
         return Local(**{**given, **settings})
 
@@ -38,6 +39,7 @@ def zendesk(tool: ZendeskTool) -> Pulled:
         tool.ratings,
         "ticket_id",
         {"score": "ecstatic"},
+        show=lambda: pulls_h.show(tool),
     )
 
 

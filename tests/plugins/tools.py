@@ -105,7 +105,7 @@ def iso(moment: datetime) -> str:
 
 
 class ZendeskTool(Tool):
-    """Ratings by cursor, the incremental ticket export (without the last minute) and users."""
+    """Ratings and surveys by cursor, the incremental exports (without the last minute), tickets and users by number."""
 
     size = 2
 
@@ -114,6 +114,10 @@ class ZendeskTool(Tool):
         self.ratings: list[dict[str, Any]] = []
         self.tickets: list[dict[str, Any]] = []
         self.users: list[dict[str, Any]] = []
+        self.surveys: list[dict[str, Any]] = []
+        self.ticket_events: list[dict[str, Any]] = []
+        self.ticket_metric_events: list[dict[str, Any]] = []
+        self.articles: list[dict[str, Any]] = []
 
     def rate(self, ticket: int, score: str, at: datetime, comment: str | None = None, **more: Any) -> None:
         rating = {
@@ -167,7 +171,44 @@ class ZendeskTool(Tool):
                     "end_of_stream": len(rows) <= self.size,
                 }
             )
+        if asked.path == "/api/v2/guide/survey_responses":
+            wanted = set(asked.query["filter[subject_zrns]"].split(","))
+            chosen = [s for s in self.surveys if wanted & {about["zrn"] for about in s["subjects"]}]
+            return self._page("survey_responses", chosen, asked)
+        if asked.path in ("/api/v2/tickets/show_many.json", "/api/v2/users/show_many.json"):
+            name = asked.path.split("/")[3]
+            wanted, rows = (
+                set(asked.query["ids"].split(",")),
+                self.tickets if name == "tickets" else self.users,
+            )
+            assert len(wanted) <= 100
+            return Said({name: [row for row in rows if str(row["id"]) in wanted]})
+        if asked.path == "/api/v2/users/me.json":
+            return Said({"user": {"id": 1, "role": "admin"}})
+        name = asked.path.rpartition("/")[2].removesuffix(".json")
+        if "incremental" in asked.path and name in ("ticket_events", "ticket_metric_events", "articles"):
+            return self._since(name, int(asked.query["start_time"]))
         return Said({"error": "RecordNotFound"}, status=404)
+
+    def _since(self, name: str, begin: int) -> Said:
+        """An export by time: from this second on, without the last minute; a page ends with a whole second."""
+        fields = {"ticket_metric_events": "time", "articles": "updated_at", "ticket_events": "created_at"}
+        until = (self.now or NOW) - timedelta(minutes=1)
+        rows = sorted(
+            (datetime.fromisoformat(row[fields[name]]), i) for i, row in enumerate(getattr(self, name))
+        )
+        rows = [row for row in rows if row[0].timestamp() >= begin and row[0] <= until]
+        again = sum(
+            row[0].timestamp() == begin for row in rows
+        )  # of the second in which the page before ended
+        last = rows[: self.size + again][-1][0] if rows else None
+        page = [row for row in rows if last and row[0] <= last]
+        shown = [getattr(self, name)[i] for _, i in page]
+        end = int(last.timestamp()) if last else None
+        full = len(page) < len(rows)
+        return Said(
+            {name: shown, "count": len(page), "end_time": end, "next_page": "…", "end_of_stream": not full}
+        )
 
     def _page(self, name: str, items: list[dict[str, Any]], asked: Asked) -> Said:
         begin = int(asked.query.get("page[after]", 0))
