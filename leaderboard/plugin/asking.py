@@ -94,9 +94,9 @@ def fetch_token(
 
 
 def _refuse_status(response: "httpx.Response", host: str) -> None:
-    """Turn every status but 200 into TryLater or Invalid."""
+    """Turn every status but success into TryLater or Invalid."""
     status = response.status_code
-    if status == 200:
+    if status in (200, 207):  # 207: several things were asked for, and some could not be found (HubSpot)
         return
     if status == 429 or status >= 500:
         raise TryLater(f"{host} asks us to wait (status {status})", _wait(response.headers))

@@ -174,6 +174,22 @@ def servicenow(at: datetime) -> Sent:
     ]
 
 
+def hubspot(at: datetime) -> Sent:
+    bad, replied, good = moments(at)
+    rated = {"extra_mile": "rating", "ticket": "9", "agent": ANA, "customer": "ito@example.com"}
+    told = {
+        "subscriptionType": "ticket.propertyChange",
+        "objectId": 9,
+        "portalId": 4711042,
+        "propertyName": "hs_last_message_sent_at",
+    }
+    return [
+        ({**rated, "rating": "0", "at": iso(bad)}, {}),
+        ([{**told, "propertyValue": str(int(replied.timestamp() * 1000))}], {}),
+        ({**rated, "rating": "2", "words": "Words", "at": iso(good)}, {}),
+    ]
+
+
 MENDING: dict[str, Callable[[datetime], Sent]] = {
     "demo": demo,
     "standard": standard,
@@ -185,4 +201,5 @@ MENDING: dict[str, Callable[[datetime], Sent]] = {
     "freescout": freescout,
     "front": front,
     "servicenow": servicenow,
+    "hubspot": hubspot,
 }

@@ -1,0 +1,45 @@
+"""How HubSpot is pulled in the tests."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from leaderboard.plugin import Plugin
+from plugins.hubspot import HubSpot
+from tests.plugins.pulled import Pulled
+from tests.plugins.tools import NOW, Tool
+from tests.plugins.tools_d import HubSpotTool, milli
+
+
+def hubspot(tool: HubSpotTool) -> Pulled:
+    class Local(HubSpot):
+        def api_url(self) -> str:
+            return tool.address
+
+    def make(**settings: Any) -> Plugin:
+        given = {"webhook_url": "https://stars.example/hooks/hubspot", "client_secret": "s"}
+        answers = {"good_ratings": ("2",), "bad_ratings": ("0",), "promise_property": "promised_for"}
+        return Local(**{**given, **answers, "access_token": "hubspot-token", **settings})
+
+    def show() -> None:
+        at = NOW - timedelta(hours=1)
+        tool.change(1, at)
+        tool.note(5, 1, "88", at)
+
+    return Pulled(
+        tool,
+        make,
+        "/crm/v3/objects/tickets/search",
+        lambda number, at: tool.rate(number, "2", at, "Thank you"),
+        "rating/{}/thanks",
+        tool.tickets,
+        "id",
+        {
+            "id": "99",
+            "propertiesWithHistory": {"hs_last_csat_rating": [{"value": "17", "timestamp": milli(NOW)}]},
+        },
+        show=show,
+    )
+
+
+MAKERS: dict[str, tuple[type[Tool], Callable[[Any], Pulled]]] = {"hubspot": (HubSpotTool, hubspot)}
