@@ -40,6 +40,8 @@ class Health:
     oldest_pending: int | None = None
     clock_age: int | None = None
     failing_pulls: int = 0
+    frozen: int = 0
+    """Sources that somebody froze: on purpose, so no problem."""
     failing_jobs: tuple[str, ...] = ()
     audit_failed: bool = False
     audited: int | None = None
@@ -53,6 +55,7 @@ class Figures:
     deliveries: dict[tuple[str, str], int]
     """By source and state."""
     refused: dict[str, int]
+    frozen: dict[str, bool]
     oldest_pending: int | None
     entries: int
     outbox: dict[str, int]
@@ -77,6 +80,9 @@ def check(db: Database, now: datetime) -> Health:
             audit = session.get(Heartbeat, AUDITED)
             pulls = session.exec(
                 select(func.count()).select_from(Source).where(Source.pull_failures >= PULLS_FAILED)
+            ).one()
+            frozen = session.exec(
+                select(func.count()).select_from(Source).where(col(Source.frozen_at).is_not(None))
             ).one()
         writable = _write(db, now)
     except Unavailable as error:
@@ -114,6 +120,7 @@ def check(db: Database, now: datetime) -> Health:
         oldest,
         clock_age,
         pulls,
+        frozen,
         tuple(jobs),
         audit_failed=audit_failed,
         audited=audited,
@@ -129,6 +136,7 @@ def figures(session: Session, now: datetime) -> Figures:
     return Figures(
         deliveries={(source, state): count for source, state, count in states},
         refused=dict(session.exec(select(Source.name, Source.refused)).all()),
+        frozen={name: at is not None for name, at in session.exec(select(Source.name, Source.frozen_at))},
         oldest_pending=_pending(session, now)[0],
         entries=session.exec(select(func.count()).select_from(PointsEntry)).one(),
         outbox=dict(outbox),
@@ -146,14 +154,21 @@ def beats(session: Session) -> list[Heartbeat]:
 
 
 def _pending(session: Session, now: datetime) -> tuple[int | None, bool]:
-    """The age of the oldest delivery that the clock will try again, and whether one of them is overdue."""
+    """The age of the oldest delivery that the clock will try, and whether one of them is overdue.
+
+    What a frozen source holds back is not; nor is it, for a while, when the source was unfrozen.
+    """
     waiting = or_(col(Delivery.state) == "pending", col(Delivery.next_try_at).is_not(None))
-    received, next_try = session.exec(
-        select(func.min(Delivery.received_at), func.min(Delivery.next_try_at)).where(
-            col(Delivery.state).in_(("pending", "failed")), waiting
-        )
-    ).one()
-    return _age(received, now), next_try is not None and next_try < now - OVERDUE
+    query = (
+        select(func.min(Delivery.received_at), func.min(Delivery.next_try_at), Source.released_at)
+        .outerjoin(Source, col(Source.name) == Delivery.source)
+        .where(col(Delivery.state).in_(("pending", "failed")), waiting, col(Source.frozen_at).is_(None))
+        .group_by(Delivery.source, col(Source.released_at))
+    )
+    found = session.exec(query).all()
+    oldest = min((received for received, _try, _released in found), default=None)
+    due = [max(filter(None, (next_try, released)), default=now) for _oldest, next_try, released in found]
+    return _age(oldest, now), any(moment < now - OVERDUE for moment in due)
 
 
 def _write(db: Database, now: datetime) -> bool:

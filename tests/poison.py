@@ -10,7 +10,9 @@ from sqlmodel.sql.sqltypes import AutoString
 from leaderboard.database import Database
 
 FREE: dict[str, set[str]] = {
+    "act": {"detail", "why"},
     "announcement": {"error"},  # its subject and body are made of the others, and looked at on their way out
+    "backfill": {"error"},
     "channel": {"name"},
     "closed_week": {"opening"},
     "delivery": {"reason", "url"},
@@ -25,6 +27,7 @@ FREE: dict[str, set[str]] = {
     "promise": {"what", "customer", "ticket", "contact", "authorised_by", "note"},
     "promise_move": {"reason"},
     "recognition": {"reason", "words", "dropped_reason"},
+    "refusal": {"reason"},
     "rules_version": {"note"},
     "source": {"pull_error", "refused_reason"},
     "team": {"name"},
@@ -33,7 +36,9 @@ FREE: dict[str, set[str]] = {
 }
 """Columns of texts that people, tools or errors write."""
 FIXED: dict[str, set[str]] = {
+    "act": {"what", "source"},
     "announcement": {"subject", "body", "state"},
+    "backfill": {"source", "state", "cursor"},
     "channel": {"kind", "target"},
     "closed_week": {"week"},
     "credit": {"kind", "agent", "customer_key", "share_why", "week"},
@@ -58,10 +63,11 @@ FIXED: dict[str, set[str]] = {
     "points_entry": {"kind", "witness", "guideline", "why", "week"},
     "promise": {"uid", "source", "object", "url", "state", "confirmed_as"},
     "recognition": {"category"},
+    "refusal": {"source", "cause"},
     "rules_version": {"from_week"},
     "score": {"period", "guideline"},
     "signed_in": {"key"},
-    "source": {"name", "cursor"},
+    "source": {"name", "cursor", "pull_cause"},
     "tally": {"week", "last_source", "last_key"},
     "team": {"slug", "timezone", "next_timezone", "next_timezone_from", "first_week", "accepts", "closes_at"},
     "token": {"hash", "scopes", "epoch"},

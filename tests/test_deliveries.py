@@ -361,7 +361,7 @@ def test_the_state_of_each_source_is_told(db: Database, company: Company, desk: 
     deliveries.receive(db, desk, "demo", delivery())
     deliveries.receive(db, desk, "demo", delivery(b"{", NOON + timedelta(minutes=1)))
     deliveries.receive(db, desk, "demo", delivery(agent="stranger", id=2))
-    deliveries.refuse(db, "demo", "the signature does not match", NOON, 3)
+    deliveries.refuse(db, "demo", [(deliveries.Why("signature", "the signature does not match"), 3)], NOON)
     with db.reading() as session:
         (status,) = deliveries.source_statuses(session, desk)
     assert status.deliveries == {"done": 2, "failed": 1}

@@ -77,7 +77,9 @@ def test_no_words_about_a_person_are_kept_without_a_reason_of_their_own() -> Non
     }
     assert kept == {
         ("team", "name"),  # a team's
+        ("act", "what"),  # one of our names for acts
         ("source", "name"),  # a tool's
+        ("refusal", "reason"),  # why a tool was refused
         ("channel", "name"),  # what a team calls its channel
         ("rules_version", "note"),  # why the company changed a number
         ("nomination", "customer"),  # part of the story, a customer's

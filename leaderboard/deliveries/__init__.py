@@ -1,11 +1,20 @@
 """Receive, work through, replay, pull: from the outside world to events."""
 
 from leaderboard.deliveries.bounds import Busy, Lanes, watch
+from leaderboard.deliveries.freezing import Frozen, freeze, is_frozen, release
 from leaderboard.deliveries.listing import accounts, brought, is_account, listed
 from leaderboard.deliveries.pulling import link_newcomers, match_accounts, pull, pull_due, pull_soon
-from leaderboard.deliveries.receiving import Receipt, receive, refuse, replay, translate, work_through
+from leaderboard.deliveries.receiving import Receipt, receive, replay, translate, work_through
+from leaderboard.deliveries.refusing import NOWHERE, Why, refusals, refuse, section_of
 from leaderboard.deliveries.retention import forget
-from leaderboard.deliveries.status import SourceStatus, source_statuses, still_to_try, try_all_again, unlinked
+from leaderboard.deliveries.status import (
+    SourceStatus,
+    astray,
+    source_statuses,
+    still_to_try,
+    try_all_again,
+    unlinked,
+)
 from leaderboard.deliveries.trying import (
     Preview,
     Rotation,
@@ -19,17 +28,23 @@ from leaderboard.deliveries.trying import (
 )
 
 __all__ = [
+    "NOWHERE",
     "Busy",
+    "Frozen",
     "Lanes",
     "Preview",
     "Receipt",
     "Rotation",
     "SourceStatus",
+    "Why",
     "accounts",
+    "astray",
     "brought",
     "can_try",
     "forget",
+    "freeze",
     "is_account",
+    "is_frozen",
     "link_newcomers",
     "listed",
     "match_accounts",
@@ -39,11 +54,14 @@ __all__ = [
     "pull_due",
     "pull_soon",
     "receive",
+    "refusals",
     "refuse",
+    "release",
     "replay",
     "rotations",
     "sample",
     "sample_names",
+    "section_of",
     "source_statuses",
     "still_to_try",
     "translate",

@@ -9,7 +9,7 @@ from functools import partial
 from itertools import islice
 
 import httpx
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 from sqlmodel import Session
 
 from leaderboard import ledger, outgoing
@@ -17,9 +17,11 @@ from leaderboard.config import Config
 from leaderboard.database import Database
 from leaderboard.database import insert as upsert
 from leaderboard.deliveries.bounds import Aside, Hanging
+from leaderboard.deliveries.freezing import Frozen, is_frozen, refuse_frozen
+from leaderboard.deliveries.freezing import touch as _touch
 from leaderboard.deliveries.receiving import take_in
 from leaderboard.people import normal_email
-from leaderboard.plugin import Account, Invalid, Page, Plugin, TryLater
+from leaderboard.plugin import Account, Invalid, NoRights, Page, Plugin, TryLater
 from leaderboard.tables import Identity, Person, Source
 from leaderboard.weeks import Clock
 
@@ -83,7 +85,7 @@ def pull_due(db: Database, config: Config, clock: Clock) -> int:
             continue
         name = (db.url, source)
         if _beside.is_busy(name):
-            _failed(db, source, STILL_RUNS, clock(), EVERY)
+            _failed(db, source, STILL_RUNS, clock(), EVERY, "plugin")
             continue
         pulled += 1
         try:
@@ -178,6 +180,7 @@ def _owner(session: Session, address: str) -> int | None:
 def _take_page(session: Session, source: str, page: object, now: datetime) -> int:
     if not isinstance(page, Page):
         raise TypeError(f"pull() yielded {type(page).__name__}, not Page")
+    refuse_frozen(session, source)
     posted = take_in(session, source, list(page.events), now)
     _touch(session, source, cursor=page.cursor, next_pull_at=now + PAGE_WITHIN)
     return posted.new
@@ -185,6 +188,7 @@ def _take_page(session: Session, source: str, page: object, now: datetime) -> in
 
 def _begin(db: Database, source: str, now: datetime) -> str | None:
     with db.writing() as session:
+        refuse_frozen(session, source)
         _touch(session, source, pull_started_at=now, next_pull_at=now + PAGE_WITHIN)
         cursor = (
             session.connection().execute(select(sources.c.cursor).where(sources.c.name == source)).scalar()
@@ -194,7 +198,8 @@ def _begin(db: Database, source: str, now: datetime) -> str | None:
 
 def _finished(db: Database, source: str, now: datetime) -> None:
     with db.writing() as session:
-        _touch(session, source, pulled_at=now, next_pull_at=now + EVERY, pull_failures=0, pull_error=None)
+        well = {"pull_failures": 0, "pull_error": None, "pull_cause": None}
+        _touch(session, source, pulled_at=now, next_pull_at=now + EVERY, **well)
 
 
 @contextmanager
@@ -202,32 +207,37 @@ def _noting_failure(db: Database, source: str, clock: Clock) -> Iterator[None]:
     """Write down with the source what goes wrong and how long to wait, and raise it again (a plugin's mistake as Invalid)."""
     try:
         yield
+    except Frozen:
+        raise
     except (Invalid, TryLater) as error:
         wait = timedelta(seconds=error.seconds) if isinstance(error, TryLater) else EVERY
-        _failed(db, source, str(error), clock(), wait)
+        _failed(db, source, str(error), clock(), wait, cause_of(error))
         raise
     except Exception as error:
-        _failed(db, source, "the plugin failed:\n" + traceback.format_exc(limit=-3)[-2000:], clock(), EVERY)
+        reason = "the plugin failed:\n" + traceback.format_exc(limit=-3)[-2000:]
+        _failed(db, source, reason, clock(), EVERY, "plugin")
         raise Invalid(f"the plugin of {source} failed: {type(error).__name__}") from error
 
 
-def _failed(db: Database, source: str, reason: str, now: datetime, wait: timedelta) -> None:
+def cause_of(error: Invalid | TryLater) -> str:
+    """Which of PULL_CAUSES it is."""
+    return "rights" if isinstance(error, NoRights) else "wait" if isinstance(error, TryLater) else "tool"
+
+
+def _failed(db: Database, source: str, reason: str, now: datetime, wait: timedelta, cause: str) -> None:
     """Wait longer with each failure in a row, an hour at most, and never less than the tool asked for."""
     with db.writing() as session:
         query = select(sources.c.pull_failures).where(sources.c.name == source)
         failures = (session.connection().execute(query).scalar() or 0) + 1
         wait = min(max(wait, EVERY * 2 ** min(failures - 1, 5) / 5), LONGEST_WAIT)
-        _touch(session, source, pull_failures=failures, pull_error=reason, next_pull_at=now + wait)
-
-
-def _touch(session: Session, source: str, **values: object) -> None:
-    statement = upsert(session, sources).values(name=source, refused=0, pull_failures=0)
-    session.connection().execute(statement.on_conflict_do_nothing())
-    session.connection().execute(update(sources).where(sources.c.name == source).values(**values))
+        told = {"pull_failures": failures, "pull_error": reason, "pull_cause": cause}
+        _touch(session, source, next_pull_at=now + wait, **told)
 
 
 def _is_due(db: Database, source: str, now: datetime) -> bool:
     with db.reading() as session:
+        if is_frozen(session, source):
+            return False
         due = (
             session.connection()
             .execute(select(sources.c.next_pull_at).where(sources.c.name == source))

@@ -11,14 +11,14 @@ from typing import Any
 from urllib.parse import quote
 
 from flask_babel import gettext as _
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, literal_column, select, update
 from sqlmodel import Session
 
 from leaderboard import promises, thanks
 from leaderboard.config import Config
 from leaderboard.database import Database, Unavailable
-from leaderboard.database import insert as upsert
 from leaderboard.deliveries.bounds import Aside, Hanging
+from leaderboard.deliveries.freezing import FROZEN, Frozen, refuse_frozen
 from leaderboard.ledger import Posted, post
 from leaderboard.plugin import Delivery, Event, Invalid, Plugin
 from leaderboard.statements import Statement
@@ -31,13 +31,20 @@ rows = DeliveryRow.__table__  # type: ignore[attr-defined]
 sources = Source.__table__  # type: ignore[attr-defined]
 _beside = Aside()
 
-NEW_DELIVERY = Statement(insert(rows).returning(rows.c.id))
+# Whether its source is frozen is told on the same way to the database and back.
+FROZEN_AT = literal_column(
+    "(SELECT source.frozen_at FROM source WHERE source.name = delivery.source)", sources.c.frozen_at.type
+)
+NEW_DELIVERY = Statement(insert(rows).returning(rows.c.id, FROZEN_AT.label("frozen_at")))
 COUNTED = update(rows).where(rows.c.id == bindparam("delivery"))
 
 MOST_EVENTS = 1_000
 """What one delivery may bring; a tool's batch is a hundred at most."""
 BACK_OFF = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 240, 720, 1440))
 """How long after each failure the clock tries again; after the last one a person decides."""
+AT_ONCE = 100
+WORKS_FOR = timedelta(seconds=10)
+"""How long the clock stays with what waits before it turns to something else."""
 TRANSLATES_FOR = 20.0
 """Seconds that the clock, or a person who waits for a page, gives a plugin for one delivery; it needs a thousandth of one."""
 NOT_KEPT = ("authorization", "cookie", "proxy-authorization", "x-forwarded-for", "x-real-ip", "forwarded")
@@ -109,7 +116,14 @@ def receive(
         # Nearly always all events are new; told again below where they are not.
         found: dict[str, Any] = {"state": state, "reason": reason, "events": len(events)}
         found["next_try_at"] = _next_try(1, now) if reason else None
-        id_ = NEW_DELIVERY.scalar(session, values | found)
+        stored = NEW_DELIVERY.first(session, values | found)
+        assert stored is not None
+        id_ = stored.id
+        if stored.frozen_at is not None:
+            waiting: dict[str, Any] = {"state": "pending", "reason": None, "events": 0, "attempts": 0}
+            waiting |= {"worked_at": None, "next_try_at": now}
+            session.connection().execute(update(rows).where(rows.c.id == id_).values(waiting))
+            return Receipt(id_, "pending")
         posted = take_in(session, source, events, now, delivery_id=id_)
         if posted.repeated:
             counted = {"delivery": id_, "events": posted.new, "repeated": posted.repeated}
@@ -130,7 +144,7 @@ def _write(
     """Settle a delivery in one unit of work; facts that cannot be posted, whyever, make a failed one that stops no other."""
     try:
         return db.write(lambda session: settle(session, events, reason), together=True)
-    except Unavailable:
+    except (Unavailable, Frozen):
         raise
     except Exception:
         log.exception("facts not posted")
@@ -149,7 +163,8 @@ def _next_try(attempts: int, now: datetime) -> datetime | None:
 def _settle_again(
     session: Session, row: Any, events: list[Event], reason: str | None, now: datetime
 ) -> Receipt:
-    """Post what is new in a stored delivery, and write down what became of it this time."""
+    """Post what is new in a stored delivery, and write down what became of it this time. Raises Frozen."""
+    refuse_frozen(session, row.source)
     state, attempts = _state(events, reason), row.attempts + 1
     posted = take_in(session, row.source, events, now, delivery_id=row.id)
     found: dict[str, Any] = {"state": state, "reason": reason, "attempts": attempts, "worked_at": now}
@@ -174,11 +189,15 @@ def take_in(
 
 
 def replay(db: Database, config: Config, delivery_id: int, now: datetime) -> Receipt:
-    """Translate a stored delivery again and post what is new; harmless as often as one likes. LookupError if there is none."""
+    """Translate a stored delivery again and post what is new; harmless as often as one likes.
+
+    LookupError if there is none; Invalid, saying what to do, where it cannot be.
+    """
     with db.reading() as session:
         row = session.connection().execute(select(rows).where(rows.c.id == delivery_id)).first()
-    if row is None:
-        raise LookupError(f"there is no delivery {delivery_id}")
+        if row is None:
+            raise LookupError(f"there is no delivery {delivery_id}")
+        refuse_frozen(session, row.source)
     if row.source not in config.plugins:
         raise Invalid(_("The source %(name)s is not in the config any more.", name=row.source))
     if row.body is None:
@@ -202,17 +221,31 @@ def _tell(source: str, receipt: Receipt) -> None:
     )
 
 
-def work_through(db: Database, config: Config, clock: Clock, most: int = 100) -> int:
-    """Try the failed deliveries again whose time has come, the oldest first; returns how many were tried."""
-    now = clock()
-    query = select(rows.c.id, rows.c.source).where(
-        rows.c.state.in_(("failed", "pending")), rows.c.next_try_at <= now
+def work_through(db: Database, config: Config, clock: Clock, most: int = 2_000) -> int:
+    """Try what waits or failed and whose time has come, the oldest first; returns how many were tried.
+
+    Of frozen sources nothing is tried. What waited for one that was unfrozen may be much: the next call goes on.
+    """
+    began, tried = clock(), 0
+    while tried < most and clock() - began < WORKS_FOR:
+        found = _work_through(db, config, clock, min(most - tried, AT_ONCE))
+        tried += found
+        if found < AT_ONCE:
+            break
+    return tried
+
+
+def _work_through(db: Database, config: Config, clock: Clock, most: int) -> int:
+    query = select(rows.c.id).where(
+        rows.c.state.in_(("failed", "pending")), rows.c.next_try_at <= clock(), rows.c.source.not_in(FROZEN)
     )
     with db.reading() as session:
         due = session.connection().execute(query.order_by(rows.c.next_try_at, rows.c.id).limit(most)).all()
     for row in due:
         try:
             replay(db, config, row.id, clock())
+        except Frozen:
+            continue  # meanwhile
         except Invalid as error:
             _give_up(db, row.id, error.message)
     return len(due)
@@ -221,21 +254,7 @@ def work_through(db: Database, config: Config, clock: Clock, most: int = 100) ->
 def _give_up(db: Database, id_: int, reason: str) -> None:
     with db.writing() as session:
         session.connection().execute(
-            update(rows).where(rows.c.id == id_).values(next_try_at=None, reason=reason)
-        )
-
-
-def refuse(db: Database, source: str, reason: str, now: datetime, times: int = 1) -> None:
-    """Count refused deliveries of a source; what they held is not kept."""
-    with db.writing() as session:
-        statement = upsert(session, sources).values(
-            name=source, refused=times, refused_at=now, refused_reason=reason, pull_failures=0
-        )
-        session.connection().execute(
-            statement.on_conflict_do_update(
-                index_elements=["name"],
-                set_={"refused": sources.c.refused + times, "refused_at": now, "refused_reason": reason},
-            )
+            update(rows).where(rows.c.id == id_).values(state="failed", next_try_at=None, reason=reason)
         )
 
 

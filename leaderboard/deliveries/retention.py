@@ -23,7 +23,11 @@ def forget(session: Session, config: Config, now: datetime) -> int:
     raw_until = now - timedelta(days=config.retention.payload_days)
     words_until = now - timedelta(days=round(config.retention.text_months * 30.44))
     connection = session.connection()
-    old = select(deliveries.c.id).where(deliveries.c.received_at < raw_until, deliveries.c.body.is_not(None))
+    old = select(deliveries.c.id).where(
+        deliveries.c.received_at < raw_until,
+        deliveries.c.body.is_not(None),
+        deliveries.c.state != "pending",  # of a frozen source: it was promised to be taken in
+    )
     emptied = connection.execute(
         update(deliveries)
         .where(deliveries.c.id.in_(old.limit(AT_ONCE).scalar_subquery()))

@@ -8,7 +8,8 @@ from sqlalchemy import func, select, update
 from sqlmodel import Session
 
 from leaderboard.config import Config
-from leaderboard.tables import Credit, Event, Identity, Source
+from leaderboard.deliveries.refusing import NOWHERE, last_good, refusals
+from leaderboard.tables import Credit, Event, Identity, Person, Refusal, Source
 from leaderboard.tables import Delivery as DeliveryRow
 
 rows = DeliveryRow.__table__  # type: ignore[attr-defined]
@@ -35,13 +36,25 @@ class SourceStatus:
     accounts: int
     unlinked: int
     state: Source
+    refusals: list[Refusal]
+    """What was refused since the last good delivery, by cause, the latest first."""
+    frozen_by: Person | None
+    to_tick: tuple[str, ...]
+    to_grant: tuple[str, ...]
+
+    @property
+    def waiting(self) -> int:
+        """How many deliveries wait for it to be unfrozen."""
+        return self.deliveries.get("pending", 0)
 
 
-def source_statuses(session: Session, config: Config) -> list[SourceStatus]:
-    """Every configured source, in the order of the config."""
+def source_statuses(session: Session, config: Config, only: str | None = None) -> list[SourceStatus]:
+    """Every configured source, in the order of the config, or one of them."""
     connection = session.connection()
     found = []
     for name, plugin in config.plugins.items():
+        if only not in (None, name):
+            continue
         by_state = select(rows.c.state, func.count()).where(rows.c.source == name).group_by(rows.c.state)
         newest = (
             select(rows)
@@ -52,9 +65,8 @@ def source_statuses(session: Session, config: Config) -> list[SourceStatus]:
         oldest = select(func.min(rows.c.received_at)).where(
             rows.c.source == name, rows.c.state.in_(("pending", "failed"))
         )
-        good = select(func.max(rows.c.received_at)).where(
-            rows.c.source == name, rows.c.state.in_(("done", "ignored"))
-        )
+        good = last_good(session, name)
+        state = session.get(Source, name) or Source(name=name)
         accounts = connection.execute(
             select(func.count(), func.count(identity.c.person_id)).where(
                 identity.c.source == name, identity.c.bot.is_(False)
@@ -68,7 +80,7 @@ def source_statuses(session: Session, config: Config) -> list[SourceStatus]:
                 sends=plugin.sends,
                 pulls=plugin.api_url() is not None,
                 last_delivery=connection.execute(newest).first(),
-                last_good_at=connection.execute(good).scalar(),
+                last_good_at=good,
                 deliveries={row[0]: row[1] for row in connection.execute(by_state)},
                 oldest_pending=connection.execute(oldest).scalar(),
                 events=connection.execute(
@@ -76,10 +88,19 @@ def source_statuses(session: Session, config: Config) -> list[SourceStatus]:
                 ).scalar_one(),
                 accounts=accounts[0],
                 unlinked=accounts[0] - accounts[1],
-                state=session.get(Source, name) or Source(name=name),
+                state=state,
+                refusals=refusals(session, name, good),
+                frozen_by=session.get(Person, state.frozen_by) if state.frozen_by else None,
+                to_tick=plugin.to_tick,
+                to_grant=plugin.to_grant,
             )
         )
     return found
+
+
+def astray(session: Session) -> Refusal | None:
+    """What came to addresses that no source has; None where nothing ever did."""
+    return session.get(Refusal, (NOWHERE, "address"))
 
 
 def try_all_again(session: Session, source: str | None, now: datetime) -> int:

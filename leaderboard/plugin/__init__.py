@@ -20,7 +20,7 @@ from leaderboard.plugin.asking import (
     refuse_unread,
     walk,
 )
-from leaderboard.plugin.errors import Invalid, Refused, TryLater
+from leaderboard.plugin.errors import Invalid, NoRights, Refused, TryLater
 from leaderboard.plugin.reading import (
     decode_json,
     id_of,
@@ -60,6 +60,7 @@ __all__ = [
     "Greeting",
     "Invalid",
     "Kind",
+    "NoRights",
     "Page",
     "Plugin",
     "Refused",
@@ -280,6 +281,10 @@ class Plugin(BaseModel):
     """The kinds this plugin can bring, for the capability table."""
     sends: ClassVar[bool] = True
     """Whether the tool calls us (webhooks)."""
+    to_tick: ClassVar[tuple[str, ...]] = ()
+    """What to choose in the tool for its webhooks, each in the tool's own words: /admin/sources shows it beside the address."""
+    to_grant: ClassVar[tuple[str, ...]] = ()
+    """What the credentials of pull() and accounts() must be allowed, in the tool's own words: shown when it refuses them."""
     api_hosts: ClassVar[tuple[str, ...]] = ()
     """Further hosts that pull() may call besides the one of `api_url()`."""
     taken_status: ClassVar[int] = 202
@@ -289,7 +294,7 @@ class Plugin(BaseModel):
 
     def verify(self, delivery: Delivery) -> None:
         """Raise Refused unless the delivery is from the tool. The base refuses: a plugin that cannot verify takes none."""
-        raise Refused("this source takes no webhooks")
+        raise Refused("this source takes no webhooks", "unasked")
 
     def greet(self, delivery: Delivery) -> Greeting | None:
         """Answer a set-up handshake, or None when the delivery is not one."""

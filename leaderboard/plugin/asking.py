@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from leaderboard.plugin.errors import Invalid, TryLater
+from leaderboard.plugin.errors import Invalid, NoRights, TryLater
 from leaderboard.plugin.reading import decode_json, object_of
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _refuse_status(response: "httpx.Response", host: str) -> None:
             f"{host} sends us to another address (status {status}), which is not followed; check the address"
         )
     if status in (401, 403):
-        raise Invalid(f"{host} refuses our credentials (status {status}); check them and what they may read")
+        raise NoRights(f"{host} refuses our credentials (status {status}); check them and what they may read")
     raise Invalid(
         f"{host} does not know this request (status {status}); check the address and the account's plan"
     )

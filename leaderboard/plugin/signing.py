@@ -173,9 +173,8 @@ def refuse_stale(
 ) -> None:
     """Raise Refused when a signed time stamp is further than `tolerance` from when we received it, either way."""
     if abs(received_at - sent_at) > tolerance:
-        raise Refused(
-            f"its time stamp is {int(abs((received_at - sent_at).total_seconds()))} s from our clock; check both clocks"
-        )
+        off = int((sent_at - received_at).total_seconds())
+        raise Refused(f"its time stamp is {abs(off)} s from our clock; check both clocks", "clock", off)
 
 
 def short_hash(*parts: str) -> str:

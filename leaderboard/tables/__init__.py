@@ -5,20 +5,34 @@ and a strict input model at the edge. Points are integers, times are aware UTC, 
 """
 
 from leaderboard.tables.base import COMPANY, EVERY, WITNESSES, is_uid, new_uid
-from leaderboard.tables.deliveries import Delivery, Event, Source
+from leaderboard.tables.deliveries import CAUSES, PULL_CAUSES, Backfill, Delivery, Event, Refusal, Source
 from leaderboard.tables.ledger import Credit, PointsEntry, Pulse, RulesVersion, Score, Tally
 from leaderboard.tables.notices import SORTS, WAYS, Letter, Notice, NoticeCursor, NoticeWay, Picture
-from leaderboard.tables.people import Identity, Invitation, Person, SignedIn, Team, TeamLead, Token, WebAuthn
+from leaderboard.tables.people import (
+    Act,
+    Identity,
+    Invitation,
+    Person,
+    SignedIn,
+    Team,
+    TeamLead,
+    Token,
+    WebAuthn,
+)
 from leaderboard.tables.stories import CoSign, FollowUp, Nomination, Nominee, Promise, PromiseMove
 from leaderboard.tables.week import Announcement, Channel, ClosedWeek, Heartbeat, Recognition
 
 __all__ = [
+    "CAUSES",
     "COMPANY",
     "EVERY",
+    "PULL_CAUSES",
     "SORTS",
     "WAYS",
     "WITNESSES",
+    "Act",
     "Announcement",
+    "Backfill",
     "Channel",
     "ClosedWeek",
     "CoSign",
@@ -42,6 +56,7 @@ __all__ = [
     "PromiseMove",
     "Pulse",
     "Recognition",
+    "Refusal",
     "RulesVersion",
     "Score",
     "SignedIn",

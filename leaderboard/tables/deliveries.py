@@ -10,6 +10,12 @@ from leaderboard.guidelines import BY_SLUG
 from leaderboard.plugin import KINDS
 from leaderboard.tables.base import one_of
 
+CAUSES = ("signature", "clock", "section", "account", "size", "plugin", "unasked", "address")
+"""Why a delivery was refused: by its proof, its time stamp, another section's or account's, its size, a plugin that failed, a
+source that takes none, an address that no source has."""
+PULL_CAUSES = ("rights", "wait", "tool", "plugin")
+"""Why a pull failed: our credentials, a tool that asks to wait, what it answered, the plugin."""
+
 
 class Delivery(SQLModel, table=True):
     """One webhook call as it came. Pending and failed ones are tried again by the clock."""
@@ -38,7 +44,9 @@ class Delivery(SQLModel, table=True):
 
 
 class Source(SQLModel, table=True):
-    """What we know of a configured source: its cursor, its last pull, and how often it was refused."""
+    """What we know of a configured source: its cursor, its last pull, how often it was refused, whether it is frozen."""
+
+    __table_args__ = (one_of("pull_cause", PULL_CAUSES),)
 
     name: str = Field(primary_key=True)
     cursor: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
@@ -47,11 +55,64 @@ class Source(SQLModel, table=True):
     pull_started_at: datetime | None = None
     pull_failures: int = 0
     pull_error: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
+    pull_cause: str | None = None
+    """What kind of error that is; None where a pull ended well."""
     next_pull_at: datetime | None = None
     refused: int = 0
     refused_at: datetime | None = None
     refused_reason: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
     accounts_at: datetime | None = None
+    frozen_at: datetime | None = None
+    """Since when nothing of it is posted: its deliveries wait, and its pulls."""
+    frozen_by: int | None = Field(default=None, foreign_key="person.id")
+    released_at: datetime | None = None
+    """When it was last unfrozen: what waited is worked through from then on."""
+
+
+class Refusal(SQLModel, table=True):
+    """Deliveries of a source that were refused for one cause. Of those before the last good delivery nothing is told any more.
+
+    What they held is not kept. A row per source and cause, so a flood of forgeries makes no more rows; deliveries to an address
+    that no source has are counted in one row, whose source is "".
+    """
+
+    __table_args__ = (one_of("cause", CAUSES),)
+
+    source: str = Field(primary_key=True)
+    cause: str = Field(primary_key=True)
+    times: int
+    since: datetime
+    last_at: datetime
+    reason: str = Field(sa_column=Column(Text, nullable=False))
+    """In the words that were answered to the last of them."""
+    off: int | None = None
+    """Seconds that the last one's time stamp was ahead of our clock (below 0: behind)."""
+
+
+class Backfill(SQLModel, table=True):
+    """A source's past, fetched again from a day on; its cursor stands beside the one of the pulls."""
+
+    __table_args__ = (one_of("state", ("running", "stopped", "done", "failed")),)
+
+    source: str = Field(primary_key=True)
+    since: datetime
+    asked_at: datetime
+    asked_by: int | None = Field(default=None, foreign_key="person.id")
+    state: str = "running"
+    cursor: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
+    """None: it begins at `since`."""
+    reached_at: datetime | None = None
+    """The newest fact of the page that was read last."""
+    pages: int = 0
+    events: int = 0
+    """How many facts were new."""
+    known: int = 0
+    failures: int = 0
+    """In a row, without coming further."""
+    error: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
+    next_step_at: datetime
+    """When the clock goes on; while it is at it, when another clock may take over."""
+    ended_at: datetime | None = None
 
 
 class Event(SQLModel, table=True):

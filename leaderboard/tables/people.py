@@ -193,3 +193,22 @@ class Identity(SQLModel, table=True):
     linked_at: datetime | None = None
     linked_by: int | None = Field(default=None, foreign_key="person.id")
     created_at: datetime
+
+
+class Act(SQLModel, table=True):
+    """What somebody did to more than themselves and their team: the trail that an admin finds on /admin."""
+
+    __table_args__ = (Index("ix_act_source_id", "source", "id"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    done_at: datetime
+    done_by: int | None = Field(default=None, foreign_key="person.id")
+    """None: the clock, or a command."""
+    what: str
+    """A short name, as "freeze"; what it is called on a page stands in acts.WORDS."""
+    source: str | None = None
+    """The source it was done to, where it was one."""
+    detail: str = ""
+    """Names and numbers of the case, as "30 days" or a handle."""
+    why: str = Field(default="", sa_column=Column(Text, nullable=False))
+    """The reason that was given."""

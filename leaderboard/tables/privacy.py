@@ -192,10 +192,40 @@ PRIVACY: dict[str, Table] = {
             ),
         ),
     ),
-    "source": _nobody(
-        "name cursor pulled_at pull_started_at pull_failures pull_error next_pull_at refused refused_at refused_reason "
-        "accounts_at",
-        "about a tool",
+    "source": Table(
+        ("frozen_by",),
+        (
+            _is(
+                "name cursor pulled_at pull_started_at pull_failures pull_error pull_cause next_pull_at refused "
+                "refused_at refused_reason accounts_at frozen_at released_at",
+                "no",
+                "kept",
+                "about a tool",
+            ),
+            _is("frozen_by", "no", "kept", ACTOR),
+        ),
+    ),
+    "refusal": _nobody("source cause times since last_at reason off", "about a tool"),
+    "backfill": Table(
+        ("asked_by",),
+        (
+            _is(
+                "source since asked_at state cursor reached_at pages events known failures error next_step_at ended_at",
+                "no",
+                "kept",
+                "about a tool",
+            ),
+            _is("asked_by", "no", "kept", ACTOR),
+        ),
+    ),
+    "act": Table(
+        ("done_by",),
+        (
+            _is("id", "no", "kept", ROW),
+            _is("done_at what source", "yes", "kept", "what was done to all must stay answerable"),
+            _is("done_by", "names", "kept", ACTOR),
+            _is("detail why", "yes", "reviewed", "words that may name anybody"),
+        ),
     ),
     "event": Table(
         ("giver_id", "credit"),

@@ -2,15 +2,19 @@
 
 import logging
 import threading
-from collections import Counter
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 from flask import Blueprint, Response, abort, current_app, jsonify, request
 from flask.sansio.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from leaderboard import deliveries
+from leaderboard.config import SOURCE_NAME
 from leaderboard.database import Unavailable
+from leaderboard.deliveries import NOWHERE, Why
 from leaderboard.plugin import Delivery, Plugin, Refused
 from leaderboard.web import config, db, now
 from leaderboard.web.access import public
@@ -31,22 +35,33 @@ class Refusals:
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
-        self._counts: Counter[str] = Counter()
+        self._counts: dict[str, dict[str, tuple[Why, int]]] = {}
         self._written: dict[str, datetime] = {}
 
-    def count(self, source: str, reason: str, moment: datetime) -> None:
+    def count(
+        self, source: str, why: Why, moment: datetime, closer: Callable[[], Why | None] = lambda: None
+    ) -> None:
+        """Count one of a source. `closer` looks for a better reason, and is asked only where it will be written."""
         with self._mutex:
-            self._counts[source] += 1
-            if moment - self._written.get(source, datetime.min.replace(tzinfo=moment.tzinfo)) < timedelta(
-                seconds=1
-            ):
+            written = self._written.get(source)
+            if written is not None and moment - written < timedelta(seconds=1):
+                self._add(source, {why.cause: (why, 1)})
                 return
-            times, self._written[source] = self._counts.pop(source), moment
+            self._written[source] = moment
+        why = closer() or why
+        with self._mutex:
+            self._add(source, {why.cause: (why, 1)})
+            counts = self._counts.pop(source)
         try:
-            deliveries.refuse(db(), source, reason, moment, times)
+            deliveries.refuse(db(), source, counts.values(), moment)
         except Unavailable:
             with self._mutex:
-                self._counts[source] += times
+                self._add(source, counts)
+
+    def _add(self, source: str, counts: dict[str, tuple[Why, int]]) -> None:
+        known = self._counts.setdefault(source, {})
+        for cause, (why, times) in counts.items():
+            known[cause] = (why, times + known[cause][1] if cause in known else times)
 
 
 @pages.record_once
@@ -59,12 +74,20 @@ def _start_counting(state: BlueprintSetupState) -> None:
 @public
 def hook(source: str) -> ResponseReturnValue:
     """Take one delivery: 202 stored (or as the tool wants), 401 not from the tool, 404 no such source, 503 not now."""
+    refusals: Refusals = current_app.extensions["refusals"]
     plugin = config().plugins.get(source)
     if plugin is None:
+        named = f"/hooks/{source}" if SOURCE_NAME.fullmatch(source) else "a name that no source can have"
+        refusals.count(NOWHERE, Why("address", named), now())
         return jsonify(error="there is no such source"), 404
-    body = request.get_data(cache=False)
-    if request.content_length is None and len(body) >= (request.max_content_length or 0):
-        abort(413)  # sent in chunks, it was cut where the limit is: its signature would seem wrong
+    try:
+        body = request.get_data(cache=False)
+        if request.content_length is None and len(body) >= (request.max_content_length or 0):
+            abort(413)  # sent in chunks, it was cut where the limit is: its signature would seem wrong
+    except RequestEntityTooLarge:
+        most = (request.max_content_length or 0) // 2**20
+        refusals.count(source, Why("size", f"the body is larger than {most} MB"), now())
+        raise
     delivery = Delivery(
         body=body,
         headers={name.lower(): value for name, value in request.headers.items()},
@@ -87,7 +110,9 @@ def take(source: str, plugin: Plugin, delivery: Delivery) -> ResponseReturnValue
             return at_once
         receipt = deliveries.receive(db(), config(), source, delivery, lanes.lane(source))
     except Refused as error:
-        refusals.count(source, str(error), delivery.received_at)
+        why = Why(error.cause, str(error), error.off)
+        closer = partial(_closer, source, delivery) if error.cause == "signature" else lambda: None
+        refusals.count(source, why, delivery.received_at, closer)
         return jsonify(error=f"refused: {error}"), 401
     except Unavailable:
         return _later("cannot be stored at the moment; please send it again")
@@ -97,7 +122,8 @@ def take(source: str, plugin: Plugin, delivery: Delivery) -> ResponseReturnValue
     except Broken:
         # Nothing was proven, so nothing is kept; the tool may send it again after the fix.
         log.exception("a plugin failed at the door", extra={"source": source})
-        refusals.count(source, "the plugin failed; the log says why", delivery.received_at)
+        why = Why("plugin", "the plugin failed; the log says why")
+        refusals.count(source, why, delivery.received_at)
         return _later("the plugin for this source failed; please send it again")
     answer = {
         "delivery": receipt.id,
@@ -124,6 +150,11 @@ def _at_the_door(plugin: Plugin, delivery: Delivery) -> ResponseReturnValue | No
     except Exception as error:
         raise Broken from error
     return None
+
+
+def _closer(source: str, delivery: Delivery) -> Why | None:
+    other = deliveries.section_of(config(), source, delivery)
+    return Why("section", f"it is signed with the secret of [plugins.{other}]") if other else None
 
 
 def _later(error: str) -> ResponseReturnValue:

@@ -54,6 +54,7 @@ def healthz() -> ResponseReturnValue:
         oldest_pending_seconds=found.oldest_pending,
         clock_seconds=found.clock_age,
         failing_pulls=found.failing_pulls,
+        frozen_sources=found.frozen,
         failing_jobs=list(found.failing_jobs),
         audit_failed=found.audit_failed,
         audited_seconds=found.audited,
@@ -103,6 +104,12 @@ class Figures(Collector):
         for source, count in sorted(found.refused.items()):
             refused.add_metric([source], count)
         yield refused
+        frozen = GaugeMetricFamily(
+            "extra_mile_source_frozen", "1 while nothing of the source is posted.", labels=["source"]
+        )
+        for source, is_frozen in sorted(found.frozen.items()):
+            frozen.add_metric([source], is_frozen)
+        yield frozen
         yield GaugeMetricFamily(
             "extra_mile_oldest_pending_seconds",
             "Age of the oldest delivery that waits; 0 when none does.",

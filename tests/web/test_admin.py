@@ -277,7 +277,7 @@ def test_a_source_shows_the_address_to_paste_and_what_its_proof_covers(ada: Visi
 
 
 def test_what_was_refused_is_counted_with_its_reason(desk: Flask, db: Database, ada: Visitor) -> None:
-    deliveries.refuse(db, "standard", f"no signature {HARM}", NOON, 7)
+    deliveries.refuse(db, "standard", [(deliveries.Why("signature", f"no signature {HARM}"), 7)], NOON)
     page = ada.get("/admin/sources").text
     assert "no signature &lt;script&gt;" in page
     assert HARM not in page
