@@ -231,7 +231,7 @@ def _written(name: str, body: dict[str, Any]) -> Iterator[Event]:
     wanted = []
     for item in list_of(body.get("threads", embedded.get("threads")), "threads"):
         thread = object_of(item, "a thread")
-        if thread.get("type") in THREAD_TYPES[name]:
+        if text_of(thread.get("type") or "", 40) in THREAD_TYPES[name]:
             wanted.append(
                 (parse_time(thread.get("createdAt"), assume_utc=True), id_of(thread.get("id")) or "", thread)
             )

@@ -2,27 +2,21 @@
 
 import json
 import random
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from leaderboard.conformance.rules import unsound
 from leaderboard.plugin import Event, Invalid, parse_time, plain_text
 from tests import corpus
-from tests.plugins import OF_TOOL, TOOLS, Sample, leaves, replaced, translated
+from tests.plugins import OF_TOOL, SENDING, Sample, leaves, replaced, translated
 
 IN_HTML = {"freescout"}
 """Tools that bring the customer's words as HTML only."""
 
-each_tool = pytest.mark.parametrize("tool", TOOLS)
+each_tool = pytest.mark.parametrize("tool", SENDING)
 patient = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
-
-anything = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
-    max_leaves=12,
-)
 
 
 def one_per_road(tool: str) -> list[Sample]:
@@ -31,25 +25,8 @@ def one_per_road(tool: str) -> list[Sample]:
 
 
 def assert_sound(events: list[Event] | None) -> None:
-    """What comes out can be stored: texts that UTF-8 can write, times with a zone, small evidence."""
-    for event in events or []:
-        for text in (
-            event.key,
-            event.object,
-            event.ticket,
-            event.text,
-            event.url,
-            event.customer,
-            event.giver,
-            *event.agents,
-        ):
-            if text is not None:
-                assert isinstance(text, str)
-                assert "\0" not in text
-                text.encode("utf-8")
-        assert event.occurred_at.tzinfo is not None
-        assert len(event.text or "") <= 2_000
-        assert all(isinstance(item, str | int) for item in event.evidence.values())
+    """What comes out can be stored; an Event itself refuses all else."""
+    assert unsound(events) is None
 
 
 @each_tool
@@ -70,7 +47,7 @@ def test_every_text_of_the_corpus_in_every_place_ends_cleanly(tool: str) -> None
         value, plugin = sample.json(), sample.plugin
         for path, held in leaves(value):
             if isinstance(held, str):
-                for name in dice.sample(short, 12):
+                for name in dice.sample(short, 5):
                     assert_sound(translated(plugin, sample.delivery(replaced(value, path, texts[name]))))
 
 
@@ -118,27 +95,6 @@ def test_a_time_that_does_not_exist_is_never_guessed(time: corpus.Time) -> None:
     else:
         assert events is not None
         assert events[0].occurred_at == parse_time(f"{time.utc}Z")
-
-
-@each_tool
-@patient
-@given(data=st.data())
-def test_a_mutated_body_ends_cleanly(tool: str, data: st.DataObject) -> None:
-    sample = data.draw(st.sampled_from(OF_TOOL[tool]))
-    value: Any = sample.json()
-    for _ in range(data.draw(st.integers(1, 3))):
-        path, _ = data.draw(st.sampled_from(list(leaves(value))))
-        cut = path[: data.draw(st.integers(0, len(path)))]
-        value = json.loads(replaced(value, cut, data.draw(anything)))
-    assert_sound(translated(sample.plugin, sample.delivery(json.dumps(value).encode())))
-
-
-@each_tool
-@patient
-@given(body=st.binary(max_size=200) | anything.map(lambda value: json.dumps(value).encode()), data=st.data())
-def test_any_bytes_end_cleanly(tool: str, body: bytes, data: st.DataObject) -> None:
-    sample = data.draw(st.sampled_from(one_per_road(tool)))
-    assert_sound(translated(sample.plugin, sample.delivery(body)))
 
 
 @each_tool
