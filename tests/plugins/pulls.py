@@ -10,7 +10,7 @@ from leaderboard.plugin import Plugin
 from plugins.demo import DemoDesk
 from plugins.help_scout import HelpScout
 from plugins.zendesk import Zendesk
-from tests.plugins import pulls_a, pulls_b, pulls_c, pulls_d, pulls_h
+from tests.plugins import pulls_a, pulls_b, pulls_c, pulls_d, pulls_e, pulls_h
 from tests.plugins.pulled import Pulled
 from tests.plugins.tools import Asked, DemoTool, HelpScoutTool, Said, Tool, ZendeskTool, iso
 
@@ -81,6 +81,7 @@ MAKERS: dict[str, tuple[type[Tool], Callable[[Any], Pulled]]] = {
     **pulls_b.MAKERS,
     **pulls_c.MAKERS,
     **pulls_d.MAKERS,
+    **pulls_e.MAKERS,
 }
 
 

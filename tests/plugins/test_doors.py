@@ -27,12 +27,14 @@ url_secret = "a-secret-in-the-address"
 [plugins.freshdesk]
 domain = "fairhaven"
 secret = "a-secret-in-a-header"
+[plugins.zoho_desk]
 """
 
 
 @pytest.fixture
 def config() -> Config:
-    return settings.read(CONFIG + SOURCES)
+    zoho = "\n".join(f"{name} = '{value}'" for name, value in OF_TOOL["zoho_desk"][0].settings.items())
+    return settings.read(CONFIG + SOURCES + zoho)
 
 
 @pytest.fixture
@@ -88,3 +90,11 @@ def test_a_secret_in_a_header_lets_in_and_is_not_kept(
         assert "a-secret-in-a-header" not in repr(
             [row.model_dump() for row in session.exec(select(Delivery))]
         )
+
+
+def test_zoho_desk_tries_the_address_and_wants_200_for_every_delivery(desk: Flask, config: Config) -> None:
+    client, body = desk.test_client(), body_of("zoho_desk", "thanks")
+    assert client.get("/hooks/zoho_desk").status_code == 200
+    answer = client.post("/hooks/zoho_desk", data=body, headers=config.plugins["zoho_desk"].sign(body, NOON))
+    assert (answer.status_code, (answer.json or {})["state"]) == (200, "done")
+    assert client.post("/hooks/zoho_desk", data=body).status_code == 401
