@@ -77,6 +77,22 @@ class OverTime:
     rows: tuple[tuple[Week, int, tuple[int, ...]], ...]
     """The table: each week with its points, and those of each guideline."""
 
+    @property
+    def last(self) -> int:
+        """The last whole week's points: the newest column is the week that still runs."""
+        return self.rows[-2][1]
+
+    @property
+    def change(self) -> int | None:
+        """By how many percent the last whole week differs from the mean of the four before it; None beside nothing."""
+        before = sum(points for _, points, _ in self.rows[-6:-2]) / 4
+        return round(100 * (self.last - before) / before) if before else None
+
+    @property
+    def rarest(self) -> Part:
+        """The guideline with the fewest points."""
+        return min(self.parts, key=lambda part: part.points)
+
 
 @dataclass(frozen=True)
 class Square:

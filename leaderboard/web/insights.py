@@ -120,7 +120,7 @@ def _asked(session: Session) -> Asked:
 
 
 def _pictures(session: Session, asked: Asked) -> dict[str, Any]:
-    points = _points(session, asked)
+    points, told = _points(session, asked), _told(session, asked)
     named, by_week = [], []
     if len(asked.shown) <= MOST_GROUPS:
         for group in asked.shown:
@@ -135,8 +135,9 @@ def _pictures(session: Session, asked: Asked) -> dict[str, Any]:
         "over_time": _over_time(session, asked),
         "rhythms": named,
         "by_week": by_week,
-        "between": _between(asked, _told(session, asked)),
+        "between": _between(asked, told),
         "names": [name_of(group) for group in _beside(asked)],
+        "strangers": _strangers(asked, told),
         "voices": [
             (_("This week so far"), insights.voices(session, asked.shown, asked.week)),
             (_("Last week"), insights.voices(session, asked.shown, asked.week - 1)),
@@ -191,6 +192,13 @@ def _between(
         for by, cells in zip(asked.groups, told, strict=True)
         if cells
     ]
+
+
+def _strangers(asked: Asked, found: Mapping[tuple[str, str], int | None]) -> str | None:
+    """A team of which nobody of the viewer's own told in a year, to whom the page draws the eye; None where there is none."""
+    mine = next((group for group in asked.groups if me().team_id in group.teams), None)
+    others = [group for group in asked.groups if group != mine and group.slug != JOINED]
+    return next((one.name for one in others if mine and found.get((mine.slug, one.slug), 0) == 0), None)
 
 
 def _mine(group: Group) -> str:

@@ -38,7 +38,7 @@ OWN = (
     Place("/me/security", N_("Sign-in and security"), "shield-check"),
 )
 DOING = (
-    Place("/nominate", N_("Nominate a colleague"), "plus"),
+    Place("/nominate", N_("Tell a story"), "plus"),
     Place("/promises/new", N_("Make a promise"), "calendar-check"),
 )
 ADMINISTRATION = (

@@ -19,6 +19,15 @@ document.addEventListener("change", (event) => {
   if (event.target.matches("[data-submit-on-change]")) event.target.form.requestSubmit();
 });
 
+// What can be copied says so where the browser lets a page copy: over plain http it does not.
+for (const button of document.querySelectorAll("[data-copy]")) button.hidden = !navigator.clipboard;
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  await navigator.clipboard.writeText(button.dataset.copy);
+  button.querySelector("[role=status]").textContent = button.dataset.copied;
+});
+
 // One click, one submission.
 document.addEventListener("submit", (event) => {
   const form = event.target;
