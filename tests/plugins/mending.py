@@ -190,6 +190,17 @@ def hubspot(at: datetime) -> Sent:
     ]
 
 
+def request_tracker(at: datetime) -> Sent:
+    bad, replied, good = map(iso, moments(at))
+    told = {"extra_mile": "transaction", "ticket": 9, "owner": ANA, "customers": ["5"], "customer": "5"}
+    rated = {**told, "type": "CustomField", "field": "Satisfaction", "words": "Words", "by": "5"}
+    return [
+        ({**rated, "id": 1, "new": "Bad", "at": bad}, {}),
+        ({**told, "id": 2, "type": "Correspond", "by": ANA, "at": replied}, {}),
+        ({**rated, "id": 3, "new": "Good", "at": good}, {}),
+    ]
+
+
 MENDING: dict[str, Callable[[datetime], Sent]] = {
     "demo": demo,
     "standard": standard,
@@ -202,4 +213,5 @@ MENDING: dict[str, Callable[[datetime], Sent]] = {
     "front": front,
     "servicenow": servicenow,
     "hubspot": hubspot,
+    "request_tracker": request_tracker,
 }
