@@ -201,6 +201,17 @@ def request_tracker(at: datetime) -> Sent:
     ]
 
 
+def gorgias(at: datetime) -> Sent:
+    bad, replied, good = moments(at)
+    ticket = {"extra_mile": "ticket", "ticket": "9", "agent": ANA, "customer": "ito@example.com"}
+    message = {"extra_mile": "message", "ticket": "9", "agent": ANA, "message": "2", "sender": ANA}
+    return [
+        ({**ticket, "score": "1", "scored_at": iso(bad)}, {}),
+        ({**message, "from_agent": "True", "public": "True", "at": iso(replied)}, {}),
+        ({**ticket, "score": "5", "words": "Words", "scored_at": iso(good)}, {}),
+    ]
+
+
 MENDING: dict[str, Callable[[datetime], Sent]] = {
     "demo": demo,
     "standard": standard,
@@ -214,4 +225,5 @@ MENDING: dict[str, Callable[[datetime], Sent]] = {
     "servicenow": servicenow,
     "hubspot": hubspot,
     "request_tracker": request_tracker,
+    "gorgias": gorgias,
 }

@@ -1,14 +1,15 @@
-"""How HubSpot is pulled in the tests."""
+"""How HubSpot and Gorgias are pulled in the tests."""
 
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 from leaderboard.plugin import Plugin
+from plugins.gorgias import Gorgias
 from plugins.hubspot import HubSpot
 from tests.plugins.pulled import Pulled
 from tests.plugins.tools import NOW, Tool
-from tests.plugins.tools_d import HubSpotTool, milli
+from tests.plugins.tools_d import GorgiasTool, HubSpotTool, milli, plain
 
 
 def hubspot(tool: HubSpotTool) -> Pulled:
@@ -42,4 +43,39 @@ def hubspot(tool: HubSpotTool) -> Pulled:
     )
 
 
-MAKERS: dict[str, tuple[type[Tool], Callable[[Any], Pulled]]] = {"hubspot": (HubSpotTool, hubspot)}
+def gorgias(tool: GorgiasTool) -> Pulled:
+    class Local(Gorgias):
+        def api_url(self) -> str:
+            return tool.address
+
+    def make(**settings: Any) -> Plugin:
+        given = {"domain": "fairhaven", "secret": "s", "api_email": "api@example.com", "api_key": "key"}
+        return Local(**{**given, **settings})
+
+    def show() -> None:
+        again = {
+            "type": "ticket-reopened",
+            "object_type": "Ticket",
+            "object_id": 9,
+            "user_id": 77,
+            "data": {},
+        }
+        tool.events.append({"id": 1, **again, "created_datetime": plain(NOW - timedelta(hours=1))})
+
+    return Pulled(
+        tool,
+        make,
+        "/api/events",
+        lambda number, at: tool.rate(number, 5, at, "Thank you"),
+        "rating/{}/thanks",
+        tool.events,
+        "created_datetime",
+        {"type": "ticket-danced"},
+        show=show,
+    )
+
+
+MAKERS: dict[str, tuple[type[Tool], Callable[[Any], Pulled]]] = {
+    "hubspot": (HubSpotTool, hubspot),
+    "gorgias": (GorgiasTool, gorgias),
+}

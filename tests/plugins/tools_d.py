@@ -1,4 +1,4 @@
-"""More helpdesks over a real socket: HubSpot's CRM API."""
+"""More helpdesks over a real socket: HubSpot's CRM API, Gorgias."""
 
 import json
 from datetime import datetime, timedelta
@@ -119,3 +119,103 @@ def _with(ticket: Row, wanted: Row) -> Row:
     told = ticket["propertiesWithHistory"]
     history = {name: told[name] for name in wanted["propertiesWithHistory"] if name in told}
     return {**ticket, "properties": properties, "propertiesWithHistory": history}
+
+
+def plain(moment: datetime) -> str:
+    """As Gorgias' reference writes times: without a zone."""
+    return f"{moment:%Y-%m-%dT%H:%M:%S.%f}"
+
+
+class GorgiasTool(Tool):
+    """Lists in the order asked for, by a cursor; single tickets and surveys; users."""
+
+    size = 2
+    authorization = "Basic YXBpQGV4YW1wbGUuY29tOmtleQ=="  # api@example.com:key
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tickets: list[Row] = []
+        self.messages: list[Row] = []
+        self.events: list[Row] = []
+        self.users: list[Row] = []
+        self.surveys: dict[str, Row] = {}
+        self.fields: dict[str, Row] = {}
+
+    def change(self, number: int, at: datetime, assignee: int | None = 77, **more: Any) -> Row:
+        ticket = {
+            "id": number,
+            "status": "open",
+            "customer": {"id": 500 + number, "email": f"customer-{number}@example.com"},
+            "assignee_user": {"id": assignee, "name": "Ana"} if assignee else None,
+            "updated_datetime": plain(at),
+            "closed_datetime": None,
+            "satisfaction_survey": None,
+            **more,
+        }
+        self.tickets.append(ticket)
+        return ticket
+
+    def rate(
+        self, number: int, score: int | None, at: datetime, words: str | None = None, **more: Any
+    ) -> Row:
+        """A ticket of a week ago whose survey was answered at this moment."""
+        self.tickets[:] = [ticket for ticket in self.tickets if ticket["id"] != number]
+        survey = {"id": 9000 + number, "ticket_id": number, "score": score, "body_text": words}
+        self.surveys[str(survey["id"])] = survey
+        self.change(number, at - timedelta(days=7), satisfaction_survey=survey)
+        event = {
+            "id": len(self.events) + 1,
+            "type": "satisfaction-survey-responded",
+            "object_type": "SatisfactionSurvey",
+            "object_id": survey["id"],
+            "user_id": None,
+            "created_datetime": plain(at),
+            "data": {"score": score, "body_text": words},
+            **more,
+        }
+        self.events.append(event)
+        return event
+
+    def write(self, number: int, ticket: int, sender: int, at: datetime, **more: Any) -> None:
+        message = {"id": number, "ticket_id": ticket, "from_agent": True, "public": True, "rule_id": None}
+        self.messages.append({**message, "sender": {"id": sender}, "created_datetime": plain(at), **more})
+
+    def answer(self, asked: Asked) -> Said:
+        if asked.headers.get("Authorization") != self.authorization:
+            return Said({"error": {"msg": "Unauthorized"}}, status=401)
+        path = asked.path.removeprefix("/api/")
+        lists = {
+            "tickets": self.tickets,
+            "messages": self.messages,
+            "events": self.events,
+            "users": self.users,
+        }
+        if path in lists:
+            rows = lists[path]
+            if path != "users":
+                order, _, direction = asked.query["order_by"].partition(":")
+                assert (order.removesuffix("_datetime"), direction) == (
+                    "updated" if path == "tickets" else "created",
+                    "desc",
+                )
+                rows = sorted(rows, key=lambda row: str(row[order]), reverse=True)
+            return self._listed(rows, asked)
+        kind, _, number = path.partition("/")
+        if kind == "satisfaction-surveys" and number in self.surveys:
+            return Said(self.surveys[number])
+        for ticket in self.tickets:
+            if kind == "tickets" and str(ticket["id"]) == number:
+                wanted = asked.query.get("relationships") == "custom_fields"
+                return Said({**ticket, **({"custom_fields": self.fields.get(number, {})} if wanted else {})})
+        return Said({"error": {"msg": "Not found"}}, status=404)
+
+    def _listed(self, rows: list[Row], asked: Asked) -> Said:
+        place = asked.query.get("cursor", "p0")
+        if not place.startswith("p"):
+            return Said({"error": {"msg": "Invalid cursor"}}, status=400)
+        begin = int(place[1:])
+        following = f"p{begin + self.size}" if begin + self.size < len(rows) else None
+        shown = rows[begin : begin + min(self.size, int(asked.query["limit"]))]
+        return Said(
+            {"object": "list", "data": shown, "meta": {"prev_cursor": None, "next_cursor": following}}
+        )
