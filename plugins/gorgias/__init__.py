@@ -96,7 +96,7 @@ class Gorgias(Plugin):
         what = body.get("extra_mile")
         if what not in ("ticket", "message"):
             return
-        ticket, agent = id_of(body.get("ticket")), id_of(_said(body.get("agent")))
+        ticket, agent = id_of(body.get("ticket")), id_of(body.get("agent"))
         if ticket is None:
             raise Invalid("the body does not say which `ticket` it is about")
         if what == "ticket":
@@ -112,7 +112,7 @@ class Gorgias(Plugin):
                 ticket,
                 agent,
                 id_of(body.get("message")),
-                id_of(_said(body.get("sender"))),
+                id_of(body.get("sender")),
                 _is(body.get("from_agent")),
                 _is(body.get("public")),
                 _said(body.get("rule")),
