@@ -99,6 +99,23 @@ def test_setup_is_wanted_again_when_the_lock_changes(
     assert dev._fingerprint("requirements.lock") != before
 
 
+def test_what_stands_apart_is_installed_again_only_when_its_lock_changes(
+    dev: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = tmp_path / "real.lock"
+    lock.write_text("# nothing\n")
+    said: list[str] = []
+    monkeypatch.setattr(dev, "ROOT", tmp_path)
+    monkeypatch.setattr(dev, "VENV", tmp_path / ".venv")
+    monkeypatch.setattr(dev, "PYTHON", sys.executable)
+    monkeypatch.setattr(dev, "say", said.append)
+    monkeypatch.setattr(dev, "run", lambda *words, hint: (tmp_path / ".venv/real").mkdir(parents=True))
+    for text in ("# nothing\n", "# nothing\n", "# something\n"):
+        lock.write_text(text)
+        dev._install_apart("real", "real.lock", "a real thing")
+    assert said == ["Installing a real thing into .venv/real (a few seconds)"] * 2
+
+
 def test_the_lock_holds_every_dependency_in_a_version_that_is_asked_for() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     groups = project["dependency-groups"]

@@ -212,6 +212,30 @@ def gorgias(at: datetime) -> Sent:
     ]
 
 
+def django_helpdesk(at: datetime) -> Sent:
+    bad, replied, good = (iso(moment) for moment in moments(at))
+    written = [
+        {
+            "id": 1,
+            "user": int(ANA),
+            "comment": "We are at it.",
+            "public": True,
+            "date": iso(at - timedelta(hours=1)),
+        },
+        {"id": 2, "user": None, "message_id": "<1@x>", "comment": "Words", "public": True, "date": bad},
+        {"id": 3, "user": 88, "comment": "#unhappy", "public": False, "date": bad},
+        {"id": 4, "user": int(ANA), "comment": "We rang.", "public": True, "date": replied},
+        {"id": 5, "user": None, "message_id": "<2@x>", "comment": "Words", "public": True, "date": good},
+        {"id": 6, "user": 88, "comment": "#thanks", "public": False, "date": good},
+    ]
+    ticket = {"id": 9, "submitter_email": "ito@example.com", "assigned_to": int(ANA), "status": 1}
+    told = [written[:number] for number in (3, 4, 6)]
+    return [
+        ({"ticket": {**ticket, "followup_set": one}, "queue_slug": "desk", "followup_id": len(one)}, {})
+        for one in told
+    ]
+
+
 MENDING: dict[str, Callable[[datetime], Sent]] = {
     "demo": demo,
     "standard": standard,
@@ -226,4 +250,5 @@ MENDING: dict[str, Callable[[datetime], Sent]] = {
     "hubspot": hubspot,
     "request_tracker": request_tracker,
     "gorgias": gorgias,
+    "django_helpdesk": django_helpdesk,
 }

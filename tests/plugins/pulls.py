@@ -10,7 +10,7 @@ from leaderboard.plugin import Plugin
 from plugins.demo import DemoDesk
 from plugins.help_scout import HelpScout
 from plugins.zendesk import Zendesk
-from tests.plugins import pulls_a, pulls_b, pulls_c, pulls_d, pulls_e, pulls_g, pulls_h
+from tests.plugins import pulls_a, pulls_b, pulls_c, pulls_d, pulls_e, pulls_f, pulls_g, pulls_h
 from tests.plugins.pulled import Pulled
 from tests.plugins.tools import Asked, DemoTool, HelpScoutTool, Said, Tool, ZendeskTool, iso
 
@@ -82,6 +82,7 @@ MAKERS: dict[str, tuple[type[Tool], Callable[[Any], Pulled]]] = {
     **pulls_c.MAKERS,
     **pulls_d.MAKERS,
     **pulls_e.MAKERS,
+    **pulls_f.MAKERS,
     **pulls_g.MAKERS,
 }
 

@@ -1,0 +1,1 @@
+"""Real helpdesks, as their makers publish them, each in an environment of its own."""
