@@ -152,9 +152,10 @@ def a_stale_delivery_is_refused(kit: Kit) -> Iterator[Fault]:
     sample, delivery = kit.first, kit.first.delivery()
     hour = timedelta(hours=1)
     timed = sample.plugin.sign(b"", sample.received_at) != sample.plugin.sign(b"", sample.received_at + hour)
-    for seconds in (-301, -299, 299, 301):
+    most = int(sample.plugin.tolerance.total_seconds())
+    for seconds in (-most - 1, 1 - most, most - 1, most + 1):
         received = replace(delivery, received_at=sample.received_at + timedelta(seconds=seconds))
-        stale = timed and abs(seconds) > 300
+        stale = timed and abs(seconds) > most
         if refuses(sample.plugin, received) != stale:
             words = (
                 _(

@@ -6,7 +6,7 @@ A plugin is its settings plus a few verbs. It only translates: no database, no p
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
@@ -289,6 +289,8 @@ class Plugin(BaseModel):
     """Further hosts that pull() may call besides the one of `api_url()`."""
     taken_status: ClassVar[int] = 202
     """The answer to a delivery that was taken in; for tools that take nothing but 200 for received."""
+    tolerance: ClassVar[timedelta] = timedelta(minutes=5)
+    """How far a signed time stamp may be from our clock; more where the tool signs long before it sends."""
     key_pairs: ClassVar[Mapping[str, str]] = {}
     """Settings with public keys, each with the setting whose private key signs for it in samples and `simulate`."""
 

@@ -36,11 +36,18 @@ class Answer:
 
 
 def fetch_json(
-    http: "httpx.Client", url: str, *, method: str = "GET", empty_ok: bool = False, **request: Any
+    http: "httpx.Client",
+    url: str,
+    *,
+    method: str = "GET",
+    empty_ok: bool = False,
+    part_ok: bool = False,
+    **request: Any,
 ) -> Answer:
     """Ask a tool's API for JSON, at most 16 MB of it. `request` is what httpx takes: params, headers, auth, data.
 
-    With `empty_ok` status 204 is an answer too, for tools that say "none" so; its JSON is None.
+    With `empty_ok` status 204 is an answer too, for tools that say "none" so; its JSON is None. With `part_ok` 206 is one, for
+    tools that say so of a page of a list.
     Raises TryLater when the tool wants us to wait (429, 5xx, no connection; its Retry-After is kept between 1 s and 1 h) and
     Invalid, saying what to mend, for everything that waiting will not cure. A redirect is never followed: it would carry the
     credentials to another address.
@@ -52,7 +59,8 @@ def fetch_json(
         with http.stream(method, url, follow_redirects=False, **request) as response:
             if empty_ok and response.status_code == 204:
                 return Answer(None, response.headers)
-            _refuse_status(response, host)
+            if not (part_ok and response.status_code == 206):
+                _refuse_status(response, host)
             body = bytearray()
             for chunk in response.iter_bytes():
                 body += chunk

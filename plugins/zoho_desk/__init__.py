@@ -135,7 +135,7 @@ class ZohoDesk(Plugin):
         """
         claims = jwt_claims((self.public_keys, self.previous_public_keys), delivery.header("X-ZDesk-JWT"))
         if claims.get("iss") != f"orgId:{self.org_id}":
-            raise Refused("its token is another organisation's; compare org_id")
+            raise Refused("its token is another organisation's; compare org_id", "account")
         audience = claims.get("aud")
         if self.webhook_id is None or audience not in (
             f"webhookId:{self.webhook_id}",
@@ -143,7 +143,8 @@ class ZohoDesk(Plugin):
         ):
             # Signed by Zoho for our organisation: what stands in it may be told
             raise Refused(
-                f"its token is for {str(audience)[:60]}; if that is your webhook, write its number as webhook_id"
+                f"its token is for {str(audience)[:60]}; if that is your webhook, write its number as webhook_id",
+                "account",
             )
         made_at, ends_at = _stamp(claims.get("iat")), _stamp(claims.get("exp"))
         if made_at is None and ends_at is None:

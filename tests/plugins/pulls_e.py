@@ -1,14 +1,15 @@
-"""How Zoho Desk is pulled in the tests."""
+"""How Zoho Desk and GLPI are pulled in the tests."""
 
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, ClassVar
 
 from leaderboard.plugin import Plugin
+from plugins.glpi import Glpi
 from plugins.zoho_desk import ZohoDesk
 from tests.plugins.pulled import Pulled
 from tests.plugins.tools import NOW, Tool
-from tests.plugins.tools_e import ZohoTool, stamp
+from tests.plugins.tools_e import GlpiTool, ZohoTool, local, stamp
 
 
 def zoho_desk(tool: ZohoTool) -> Pulled:
@@ -48,4 +49,40 @@ def zoho_desk(tool: ZohoTool) -> Pulled:
     )
 
 
-MAKERS: dict[str, tuple[type[Tool], Callable[[Any], Pulled]]] = {"zoho_desk": (ZohoTool, zoho_desk)}
+def glpi(tool: GlpiTool) -> Pulled:
+    class Local(Glpi):
+        page_size: ClassVar[int] = 2
+
+    def make(**settings: Any) -> Plugin:
+        given = {"address": tool.address, "user_token": "ut", "app_token": "app", "read_faq": True}
+        return Local(**{**given, "timezone": "Europe/Berlin", **settings})
+
+    def show() -> None:
+        hours = [NOW - timedelta(hours=number) for number in range(8)]
+        tool.rate(1, 5, hours[5])
+        tool.rate(2, 1, hours[4], "Nobody came.")
+        due = {"time_to_resolve": local(NOW), "solvedate": local(hours[1]), "status": 5}
+        tool.change(3, hours[1], **due)
+        tool.solve(3, 31, 77, hours[1])
+        tool.solve(3, 32, 77, hours[3], status=4, date_approval=local(hours[2]))
+        entry = {"id": 9, "name": "Lost luggage", "users_id": 77, "is_faq": 1, "date_mod": local(hours[1])}
+        tool.tables["KnowbaseItem"].append(entry)
+
+    return Pulled(
+        tool,
+        make,
+        "/apirest.php/TicketSatisfaction",
+        lambda number, at: tool.rate(number, 5, at, "Thank you"),
+        "rating/{}/thanks",
+        tool.tables["TicketSatisfaction"],
+        "tickets_id",
+        {"satisfaction_scaled_to_5": 3},
+        bare=True,
+        show=show,
+    )
+
+
+MAKERS: dict[str, tuple[type[Tool], Callable[[Any], Pulled]]] = {
+    "zoho_desk": (ZohoTool, zoho_desk),
+    "glpi": (GlpiTool, glpi),
+}

@@ -11,6 +11,7 @@ from leaderboard import config as settings
 from leaderboard.app import create_app
 from leaderboard.config import Config
 from leaderboard.database import Database
+from leaderboard.plugin import Secret, hmac_of
 from leaderboard.tables import Delivery
 from tests.conftest import CONFIG
 from tests.make import NOON, Clock, Company
@@ -27,6 +28,9 @@ url_secret = "a-secret-in-the-address"
 [plugins.freshdesk]
 domain = "fairhaven"
 secret = "a-secret-in-a-header"
+[plugins.glpi]
+address = "https://glpi.example.com"
+secret = "glpi-webhook-secret"
 [plugins.zoho_desk]
 """
 
@@ -98,3 +102,14 @@ def test_zoho_desk_tries_the_address_and_wants_200_for_every_delivery(desk: Flas
     answer = client.post("/hooks/zoho_desk", data=body, headers=config.plugins["zoho_desk"].sign(body, NOON))
     assert (answer.status_code, (answer.json or {})["state"]) == (200, "done")
     assert client.post("/hooks/zoho_desk", data=body).status_code == 401
+
+
+def test_glpi_challenges_the_address_and_nobody_else_can(desk: Flask) -> None:
+    client, secret = desk.test_client(), Secret("glpi-webhook-secret")
+    token = hmac_of(secret, b"validate_cra_challenge", encoding="hex")
+    answer = client.get("/hooks/glpi", query_string={"crc_token": token})
+    assert (answer.status_code, answer.text) == (200, hmac_of(secret, token.encode(), encoding="hex"))
+    forged = "{}1795165200"
+    answer = client.get("/hooks/glpi", query_string={"crc_token": forged})
+    assert answer.status_code == 401
+    assert hmac_of(secret, forged.encode(), encoding="hex") not in answer.text

@@ -12,7 +12,7 @@ from leaderboard.plugin import Event, Invalid, parse_time, plain_text
 from tests import corpus
 from tests.plugins import OF_TOOL, SENDING, Sample, leaves, replaced, translated
 
-IN_HTML = {"freescout"}
+IN_HTML = {"freescout", "glpi"}
 """Tools that bring the customer's words as HTML only."""
 
 each_tool = pytest.mark.parametrize("tool", SENDING)

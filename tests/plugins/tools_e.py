@@ -1,6 +1,6 @@
-"""Zoho Desk over a real socket: tokens by refresh token, lists that answer 204 for none, a search by time of change."""
+"""Zoho Desk and GLPI over a real socket: 204 for an empty list, 206 for a page of one."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -82,3 +82,99 @@ class ZohoTool(Tool):
         begin = max(int(asked.query.get("from", first)) - first, 0)
         page = items[begin : begin + int(asked.query["limit"])]
         return Said({"data": page}) if page else Said(raw=b"", status=204)
+
+
+def local(moment: datetime) -> str:
+    """As GLPI's session API writes a time: in the zone of its user, here one hour ahead of UTC."""
+    return f"{moment + timedelta(hours=1):%Y-%m-%d %H:%M:%S}"
+
+
+class GlpiTool(Tool):
+    """A session, tables in ranges (206 where there is more, 400 past the end), and what hangs on a ticket."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tables: dict[str, list[Item]] = {
+            name: []
+            for name in (
+                "TicketSatisfaction",
+                "Ticket",
+                "KnowbaseItem",
+                "User",
+                "UserEmail",
+                "Profile",
+                "Profile_User",
+            )
+        }
+        self.tables["RequestType"] = [
+            {"id": 1, "name": "Helpdesk"},
+            {"id": 9, "name": "Thanks"},
+            {"id": 4, "name": None},
+        ]
+        self.parts: dict[str, list[Item]] = {}
+
+    def rate(self, ticket: int, stars: float, at: datetime, comment: str | None = None, **more: Any) -> None:
+        survey = {
+            "id": 7000 + ticket,
+            "tickets_id": ticket,
+            "type": 1,
+            "date_begin": local(at),
+            "comment": comment,
+        }
+        answer = {"date_answered": local(at), "satisfaction": stars, "satisfaction_scaled_to_5": stars}
+        self.tables["TicketSatisfaction"].append({**survey, **answer, **more})
+        self.team(ticket, 77, customer=500 + ticket)
+
+    def team(self, ticket: int, *assigned: int, customer: int = 500) -> None:
+        rows = [{"users_id": customer, "type": 1}, *({"users_id": user, "type": 2} for user in assigned)]
+        self.parts[f"Ticket/{ticket}/Ticket_User"] = rows
+
+    def change(self, ticket: int, at: datetime, *assigned: int, **more: Any) -> None:
+        rows = self.tables["Ticket"]
+        rows[:] = [row for row in rows if row["id"] != ticket]
+        rows.append(
+            {
+                "id": ticket,
+                "status": 2,
+                "date_mod": local(at),
+                "solvedate": None,
+                "time_to_resolve": None,
+                **more,
+            }
+        )
+        self.team(ticket, *(assigned or (77,)))
+
+    def write(self, ticket: int, number: int, user: int, at: datetime, **more: Any) -> None:
+        followup = {"id": number, "users_id": user, "is_private": 1, "requesttypes_id": 1, "date": local(at)}
+        followup |= {"content": "<p>Words</p>", "date_creation": local(at)}
+        self.parts.setdefault(f"Ticket/{ticket}/ITILFollowup", []).append({**followup, **more})
+
+    def solve(self, ticket: int, number: int, user: int, at: datetime, **more: Any) -> None:
+        solution = {
+            "id": number,
+            "users_id": user,
+            "status": 2,
+            "date_creation": local(at),
+            "date_approval": None,
+        }
+        self.parts.setdefault(f"Ticket/{ticket}/ITILSolution", []).append({**solution, **more})
+
+    def answer(self, asked: Asked) -> Said:
+        path = asked.path.removeprefix("/apirest.php/")
+        if asked.headers.get("App-Token") != "app":
+            return Said(["ERROR_WRONG_APP_TOKEN_PARAMETER", "parameter app_token seems wrong"], status=400)
+        if path == "initSession":
+            if asked.headers.get("Authorization") != "user_token ut":
+                return Said(["ERROR_GLPI_LOGIN_USER_TOKEN", "parameter user_token seems invalid"], status=401)
+            return Said({"session_token": "a-session"})
+        if asked.headers.get("Session-Token") != "a-session":
+            return Said(["ERROR_SESSION_TOKEN_INVALID", "session_token seems invalid"], status=401)
+        rows = list(self.tables.get(path, self.parts.get(path, [])))
+        if "sort" in asked.query:
+            assert asked.query["order"] == "DESC"
+            rows.sort(key=lambda row: str(row.get(asked.query["sort"]) or ""), reverse=True)
+        first, last = (int(end) for end in asked.query["range"].split("-"))
+        if first > len(rows):
+            return Said(["ERROR_RANGE_EXCEED_TOTAL", "provided range exceeds total count"], status=400)
+        page = rows[first : last + 1]
+        return Said(page, status=206 if len(page) < len(rows) else 200)
