@@ -236,6 +236,18 @@ def django_helpdesk(at: datetime) -> Sent:
     ]
 
 
+def frappe_helpdesk(at: datetime) -> Sent:
+    bad, replied, good = map(iso, moments(at))
+    ticket = {"name": 9, "creation": bad, "_assign": f'["{ANA}"]', "raised_by": "ito@example.com"}
+    answer = {"name": "a1", "reference_name": "9", "sender": ANA, "creation": replied}
+    words = {"feedback_rating": 1.0, "feedback_extra": "Words"}
+    return [
+        ({"extra_mile": "ticket", "doc": {**ticket, "modified": bad, "feedback_rating": 0.2}}, {}),
+        ({"extra_mile": "answer", "doc": answer}, {}),
+        ({"extra_mile": "ticket", "doc": {**ticket, "modified": good, **words}}, {}),
+    ]
+
+
 MENDING: dict[str, Callable[[datetime], Sent]] = {
     "demo": demo,
     "standard": standard,
@@ -251,4 +263,5 @@ MENDING: dict[str, Callable[[datetime], Sent]] = {
     "request_tracker": request_tracker,
     "gorgias": gorgias,
     "django_helpdesk": django_helpdesk,
+    "frappe_helpdesk": frappe_helpdesk,
 }

@@ -1,15 +1,16 @@
-"""How HubSpot and Gorgias are pulled in the tests."""
+"""How HubSpot, Gorgias and Frappe Helpdesk are pulled in the tests."""
 
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 from leaderboard.plugin import Plugin
+from plugins.frappe_helpdesk import FrappeHelpdesk
 from plugins.gorgias import Gorgias
 from plugins.hubspot import HubSpot
 from tests.plugins.pulled import Pulled
 from tests.plugins.tools import NOW, Tool
-from tests.plugins.tools_d import GorgiasTool, HubSpotTool, milli, plain
+from tests.plugins.tools_d import FrappeTool, GorgiasTool, HubSpotTool, milli, plain
 
 
 def hubspot(tool: HubSpotTool) -> Pulled:
@@ -75,7 +76,28 @@ def gorgias(tool: GorgiasTool) -> Pulled:
     )
 
 
+def frappe_helpdesk(tool: FrappeTool) -> Pulled:
+    class Local(FrappeHelpdesk):
+        page_size = 2
+
+    def make(**settings: Any) -> Plugin:
+        given = {"address": tool.address, "timezone": "Europe/Berlin", "secret": "s", "api_key": "key"}
+        return Local(**{**given, "api_secret": "frappe-secret", **settings})
+
+    return Pulled(
+        tool,
+        make,
+        "/api/resource/HD%20Ticket",
+        lambda number, at: tool.rate(number, 1.0, at, "Thank you"),
+        "rating/{}/thanks",
+        tool.tickets,
+        "name",
+        {"name": 99, "feedback_rating": 0.6},
+    )
+
+
 MAKERS: dict[str, tuple[type[Tool], Callable[[Any], Pulled]]] = {
     "hubspot": (HubSpotTool, hubspot),
     "gorgias": (GorgiasTool, gorgias),
+    "frappe_helpdesk": (FrappeTool, frappe_helpdesk),
 }

@@ -1,8 +1,10 @@
-"""More helpdesks over a real socket: HubSpot's CRM API, Gorgias."""
+"""More helpdesks over a real socket: HubSpot's CRM API, Gorgias, Frappe."""
 
 import json
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import unquote
+from zoneinfo import ZoneInfo
 
 from tests.plugins.tools import Asked, Said, Tool
 
@@ -219,3 +221,87 @@ class GorgiasTool(Tool):
         return Said(
             {"object": "list", "data": shown, "meta": {"prev_cursor": None, "next_cursor": following}}
         )
+
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def local(moment: datetime) -> str:
+    """As a Frappe site in Berlin writes times."""
+    return f"{moment.astimezone(BERLIN):%Y-%m-%d %H:%M:%S.%f}"
+
+
+class FrappeTool(Tool):
+    """Frappe's list of documents of a kind, with the fields, filters, order and page that are asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tickets: list[Row] = []
+        self.comments: list[Row] = []
+        self.answers: list[Row] = []
+        self.articles: list[Row] = []
+        self.agents: list[Row] = []
+
+    def change(self, number: int, at: datetime, assigned: str | None = "77", **more: Any) -> Row:
+        ticket = {
+            "name": number,
+            "creation": local(at),
+            "modified": local(at),
+            "_assign": json.dumps([assigned]) if assigned else None,
+            "status_category": "Open",
+            "resolution_date": None,
+            "raised_by": f"customer-{number}@example.com",
+            "is_merged": 0,
+            "feedback_rating": 0.0,
+            "feedback": None,
+            "feedback_extra": None,
+            **more,
+        }
+        self.tickets.append(ticket)
+        return ticket
+
+    def rate(self, number: int, rating: float, at: datetime, words: str = "", **more: Any) -> Row:
+        return self.change(number, at, feedback_rating=rating, feedback_extra=words, **more)
+
+    def comment(self, name: str, ticket: int, by: str, at: datetime) -> None:
+        row = {"name": name, "reference_ticket": str(ticket), "commented_by": by, "creation": local(at)}
+        self.comments.append(row)
+
+    def reply(self, name: str, ticket: int, by: str, at: datetime, **more: Any) -> None:
+        about = {"reference_doctype": "HD Ticket", "reference_name": str(ticket), "sent_or_received": "Sent"}
+        self.answers.append({"name": name, "sender": by, "creation": local(at), **about, **more})
+
+    def publish(self, name: str, author: str, at: datetime, **more: Any) -> None:
+        row = {"name": name, "title": name, "author": author, "status": "Published", "modified": local(at)}
+        self.articles.append({**row, "published_on": local(at), **more})
+
+    def answer(self, asked: Asked) -> Said:
+        if asked.headers.get("Authorization") != "token key:frappe-secret":
+            return Said({"exc_type": "AuthenticationError"}, status=401)
+        kinds = {
+            "HD Ticket": self.tickets,
+            "HD Ticket Comment": self.comments,
+            "Communication": self.answers,
+            "HD Article": self.articles,
+            "HD Agent": self.agents,
+        }
+        kind = unquote(asked.path.removeprefix("/api/resource/"))
+        if kind not in kinds:
+            return Said({"exc_type": "DoesNotExistError"}, status=404)
+        conditions = json.loads(asked.query.get("filters", "[]"))
+        rows = [row for row in kinds[kind] if all(_meets(row, *condition) for condition in conditions)]
+        for part in reversed(asked.query.get("order_by", "name asc").split(", ")):
+            name, direction = part.split()
+            assert direction == "asc"
+            rows = sorted(rows, key=lambda row: str(row[name]))
+        start, most = int(asked.query.get("limit_start", 0)), int(asked.query["limit_page_length"])
+        fields = json.loads(asked.query.get("fields", '["name"]'))
+        shown = [{name: row.get(name) for name in fields} for row in rows[start : start + most]]
+        return Said({"data": shown})
+
+
+def _meets(row: Row, name: str, operator: str, wanted: Any) -> bool:
+    held = row.get(name)
+    if operator == "in":
+        return str(held) in wanted
+    return str(held) >= wanted if operator == ">=" else held == wanted
