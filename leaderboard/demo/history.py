@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime, time, timedelta
 from functools import partial
-from itertools import count
+from itertools import count, cycle
 from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -81,9 +81,8 @@ class Story:
         self.diary: list[tuple[datetime, int, Callable[[], object]]] = []
         self.number = count(1)
         self.teams = {name: list(names) for name, (_, names) in company.TEAMS.items()}
-        self.tales = list(company.STORIES)
-        self.random.shuffle(self.tales)
-        self.told = count()
+        self.tales = cycle(self.random.sample(company.STORIES, len(company.STORIES)))
+        self.words = cycle(self.random.sample(company.THANKS, len(company.THANKS)))
 
     def live(self) -> None:
         """Write the diary, then live it."""
@@ -108,7 +107,7 @@ class Story:
 
     def plan_week(self, week: Week) -> None:
         """What happens in one week."""
-        for _ in range(self.random.randint(11, 15)):
+        for _ in range(self.random.randint(7, 9)):
             self.plan_story(week)
         for _ in range(self.random.randint(30, 40)):
             self.plan_thanks(week)
@@ -142,8 +141,8 @@ class Story:
             return self.until - timedelta(**span)
 
         for moment, teller, hero, tale in (
-            (ago(minutes=50), first, second, self.tales[0]),
-            (ago(minutes=15), third, first, self.tales[1]),
+            (ago(minutes=50), first, second, next(self.tales)),
+            (ago(minutes=15), third, first, next(self.tales)),
         ):
             self.at(moment, partial(self.nominate, moment, "Care", teller, [hero], tale))
         self.at(
@@ -170,7 +169,7 @@ class Story:
         hero = self.someone(team)
         teller = self.someone(team if self.random.random() < 0.7 else None, but=(hero,))
         heroes = [hero] + ([self.someone(team, but=(hero, teller))] if self.random.random() < 0.15 else [])
-        tale = self.tales[next(self.told) % len(self.tales)]
+        tale = next(self.tales)
         moment = self.working_hour(week, company.TEAMS[team][0])
         self.at(moment, lambda: self.nominate(moment, team, teller, heroes, tale))
 
@@ -216,7 +215,7 @@ class Story:
         team = self.random.choice(list(self.teams))
         agent, number = email_of(self.someone(team)), next(self.number)
         moment = self.working_hour(week, company.TEAMS[team][0])
-        words = self.random.choice(company.THANKS) if self.random.random() < 0.6 else ""
+        words = next(self.words) if self.random.random() < 0.6 else ""
         if team == "Care" and self.random.random() < 0.04:
             agent = STRANGER
         self.at(moment, lambda: self.thanks(team, agent, number, moment, words))
