@@ -415,8 +415,12 @@ def _helpdesks(config: Config, clock: Clock) -> Iterator[Finding]:
         url, before = httpx.URL(address), clock()
         try:
             with outgoing.client({url.host}, config.pull_hosts, seconds=PATIENCE) as http:
+                if url.scheme not in ("http", "https"):  # a mail server tells no time
+                    http.reach(url.host, url.port or 0).close()
+                    yield Finding("ok", source, f"{url.host} answers")
+                    continue
                 answer = http.head(url.copy_with(path="/"))
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, OSError) as error:
             words = f"{url.host} cannot be reached ({type(error).__name__}); pulls wait, webhooks may come all the same"
             yield Finding("warning", source, words)
             continue

@@ -12,11 +12,11 @@ from rich.console import Console
 
 from leaderboard import config, simulate
 from leaderboard.plugin import Delivery, Invalid
-from tests.plugins import OF_TOOL, TOOLS
+from tests.plugins import OF_TOOL, SENDING
 from tests.plugins.tools import Asked, Said, Tool
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
-each_tool = pytest.mark.parametrize("tool", TOOLS)
+each_tool = pytest.mark.parametrize("tool", SENDING)
 
 
 class Receiver(Tool):

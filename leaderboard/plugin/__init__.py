@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from leaderboard.plugin.asking import (
     Answer,
     beginning,
+    connect,
     fetch_json,
     fetch_token,
     read_each,
@@ -67,6 +68,7 @@ __all__ = [
     "Secret",
     "TryLater",
     "beginning",
+    "connect",
     "decode_json",
     "fetch_json",
     "fetch_token",
@@ -307,14 +309,18 @@ class Plugin(BaseModel):
         raise NotImplementedError(f"{type(self).__name__} takes no webhooks")
 
     def api_url(self) -> str | None:
-        """The base address for pull() and accounts(), or None when this source is not pulled."""
+        """The base address for pull() and accounts(), or None when this source is not pulled.
+
+        For a tool that does not speak HTTP its own scheme, as "imaps://imap.example.com:993".
+        """
         return None
 
     def pull(self, http: "httpx.Client", since: str | None) -> Iterator[Page]:
         """The facts since a cursor (None: from the beginning the plugin chooses), a page at a time.
 
         `http` has no base address and no credentials; ask with `fetch_json`, which knows waiting, redirects and broken
-        answers. An item that cannot be read stops nobody: leave it out, go on, and raise Invalid about it at the end.
+        answers, or `connect` with it where the tool does not speak HTTP. An item that cannot be read stops nobody: leave it
+        out, go on, and raise Invalid about it at the end.
         """
         return iter(())
 

@@ -11,6 +11,9 @@ from leaderboard.plugin.errors import Invalid, NoRights, TryLater
 from leaderboard.plugin.reading import decode_json, object_of
 
 if TYPE_CHECKING:
+    import ssl
+    from pathlib import Path
+
     import httpx  # loaded where it is used: it takes longer to load than all the rest of a config
 
 Fact = TypeVar("Fact")
@@ -99,6 +102,33 @@ def fetch_token(
     if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable():
         raise Invalid(f"the tool gave no access token; check {check}")
     return token, answer.served_at
+
+
+def connect(http: "httpx.Client", host: str, port: int, authorities: "Path | None" = None) -> "ssl.SSLSocket":
+    """A connection under TLS, for a tool that does not speak HTTP: under the rules of `http`, the client that `pull` was given.
+
+    Only to the host of `api_url()`, never inside the own network unless the config allows it, with 30 s for each answer; how
+    much it reads the plugin bounds by itself. `authorities` is a PEM file of those whose certificates are believed, for a
+    server whose certificate is of the company's own. Raises TryLater and Invalid like `fetch_json`.
+    """
+    import ssl
+
+    import httpx
+
+    open_connection = getattr(http, "connect", None)
+    if open_connection is None:
+        raise TypeError("connect needs the client that pull() was given")
+    try:
+        secured: ssl.SSLSocket = open_connection(host, port, authorities)
+    except httpx.ConnectError as error:
+        raise TryLater(f"{host} cannot be reached: {error}") from None
+    except ssl.SSLCertVerificationError as error:
+        raise Invalid(f"{host} shows a certificate that is not believed: {error.verify_message}") from None
+    except FileNotFoundError:
+        raise Invalid(f"the file of authorities for {host} is not there: {authorities}") from None
+    except OSError as error:  # also TLS that fails
+        raise TryLater(f"{host} cannot be reached: {error or type(error).__name__}") from None
+    return secured
 
 
 def _refuse_status(response: "httpx.Response", host: str) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 from tests.plugins.tools import NOW, ZendeskTool, iso
 
 ANA, BEN, CUSTOMER, COPIED = 7, 8, 900, 901
+SHOWN = {"mailbox": frozenset({"thanks.received"})}
+"""Kinds that come by another road than HTTP, and the tests of that plugin show."""
 EVERYTHING: dict[str, Any] = {
     "sla_promises": ("reply_time", "requester_wait_time"),
     "promise_field": "360012345678",

@@ -14,7 +14,7 @@ from leaderboard.database import Database
 from leaderboard.plugin import Delivery
 from leaderboard.tables import Identity, PointsEntry
 from tests.make import NOON, Clock, Company
-from tests.plugins import OF_TOOL, TOOLS
+from tests.plugins import OF_TOOL, SENDING
 from tests.plugins.mending import ANA, MENDING
 from tests.plugins.pulls import zendesk
 from tests.plugins.tools import ZendeskTool, iso
@@ -24,7 +24,7 @@ from tests.plugins.tools import ZendeskTool, iso
 def linked(db: Database, company: Company) -> Company:
     """The company, with Ana's accounts linked."""
     with db.writing() as session:
-        for tool in TOOLS:
+        for tool in SENDING:
             session.add(
                 Identity(source=tool, account=ANA, person_id=company["ana"], linked_at=NOON, created_at=NOON)
             )
@@ -45,7 +45,7 @@ def entries(db: Database) -> int:
         return int(session.execute(select(func.count()).select_from(PointsEntry)).scalar_one())
 
 
-@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize("tool", SENDING)
 def test_every_sample_sent_twice_is_known_the_second_time(db: Database, linked: Company, tool: str) -> None:
     config = configured(tool)
     for sample in OF_TOOL[tool]:
@@ -59,7 +59,7 @@ def test_every_sample_sent_twice_is_known_the_second_time(db: Database, linked: 
 
 
 @pytest.mark.promise(number=4)
-@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize("tool", SENDING)
 def test_a_replay_earns_nothing_for_ever(
     db: Database, linked: Company, tool: str, record_property: Callable[[str, object], None]
 ) -> None:
@@ -82,7 +82,7 @@ def test_a_replay_earns_nothing_for_ever(
     record_property("replays", replays)
 
 
-@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize("tool", SENDING)
 def test_every_tool_that_sends_ratings_shows_how_one_is_mended(tool: str) -> None:
     sent = {event.kind for sample in OF_TOOL[tool] for event in sample.events}
     assert ("rating.bad" in sent) == (tool in MENDING)

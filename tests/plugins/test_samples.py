@@ -12,6 +12,7 @@ from leaderboard.conformance.proof import a_changed_byte_is_refused
 from leaderboard.conformance.rules import shows_what_it_earns
 from tests.plugins import KITS, SENDING, TOOLS
 from tests.plugins.pulls import MAKERS
+from tests.plugins.pulls_h import SHOWN
 from tests.trials import SEED, TIMES, trials
 
 WITH_NUMBERS = (a_changed_byte_is_refused, made_up_payloads_end_cleanly)
@@ -28,9 +29,9 @@ def test_a_plugin_keeps_each_rule_of_the_kit(tool: str, rule: Rule, http: httpx.
 
 
 def pulled_kinds(tool: str, http: httpx.Client) -> frozenset[str]:
-    """What only a pull brings is shown by the tool that answers pulls."""
+    """What only a pull brings is shown by the tool that answers pulls, or by tests of its own."""
     if tool not in MAKERS:
-        return frozenset()
+        return SHOWN.get(tool, frozenset())
     kind, maker = MAKERS[tool]
     with kind().running() as answering:
         pulled = maker(answering)
