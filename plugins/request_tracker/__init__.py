@@ -45,11 +45,10 @@ from .rest import (
     Row,
     Tickets,
     condition,
-    latest,
+    created,
     name_of,
     number_of,
     numbers,
-    settled,
     text,
 )
 
@@ -214,26 +213,32 @@ class RequestTracker(Plugin):
         if since is None:
             place = {"from": iso(beginning(self.pull_from, served_at))}
         after, begin = _place(place)
-        rest.learn(
-            {name for name in (self.rating_field, self.promise_field) if name and name != "Due"}, unread
-        )
         where = condition("id", str(after), ">")
         if begin is not None:  # the column holds UTC, whatever zone the token's user has
             where = condition("Created", f"{begin:%Y-%m-%d %H:%M:%S}", ">=")
+        end = 0
+        if newest is not None and (begin is None or created(newest) >= begin):
+            (end,) = numbers(newest)
+        if end > after:
+            rest.learn(
+                {name for name in (self.rating_field, self.promise_field) if name and name != "Due"}, unread
+            )
         page = 1
         for _ in range(MOST_PAGES):
-            if newest is None or after >= newest or page > MOST_HIDDEN:
+            if after >= end or page > MOST_HIDDEN:
                 break
-            rows, _ = rest.transactions([*kinds, where], page)
-            if not rows:
+            found = rest.transactions([*kinds, where], page)
+            if not found.rows:
                 page += 1
                 continue
-            read = read_each(rows, numbers, [])
+            read = read_each(found.rows, numbers, [])
             if not read or min(read) <= after:
                 raise Invalid("the list of transactions goes round in a circle, or its items have no numbers")
-            pulled = partial(self._pulled, rest, rest.tickets(rows))
-            events = read_each(rows, pulled, unread)
-            old = read_each(rows, partial(settled, (served_at or latest(rows)) - OVERLAP), [])
+            pulled = partial(self._pulled, rest, rest.tickets(found.rows))
+            events = read_each(found.rows, pulled, unread)
+            times = read_each(found.rows, lambda row: [(created(row), numbers(row)[0])], [])
+            settled = (served_at or max(times)[0]) - OVERLAP
+            old = [number for moment, number in times if moment <= settled]
             place = {"after": str(max(old))} if old else place
             yield Page(tuple(events), urlencode(place))
             after, page = max(read), 1
@@ -267,8 +272,8 @@ class RequestTracker(Plugin):
     def accounts(self, http: httpx.Client) -> Iterator[Account]:
         """The members of `agent_group`; a list of users alone would name every customer too."""
         for user in self._rest(http).members(self.agent_group):
-            name = text_of(user["name"], 200)
-            if name not in (SYSTEM, NOBODY) and id_of(user.get("Disabled")) is None:
+            name = _person(user.get("Name"))
+            if name:
                 called = text(user, "RealName", 200) or name
                 yield Account(name, id_of(user.get("EmailAddress")), called)
 

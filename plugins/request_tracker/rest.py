@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import httpx
 
@@ -32,6 +32,15 @@ MOST_HIDDEN = 10  # pages in a row of which the token's user may see nothing
 MOST_CHANGES = 20  # pages of changed owners and promises, for the tickets of one page
 
 
+@dataclass(frozen=True)
+class Found:
+    """A page of transactions, and when RT gave it. A page is `short` at the end, and where something is hidden."""
+
+    rows: list[Row]
+    served_at: datetime | None
+    short: bool
+
+
 @dataclass
 class Tickets:
     """What is known about the tickets of one page of transactions."""
@@ -55,22 +64,23 @@ class Rest:
     words_field: str | None
     custom_fields: dict[str, str] = field(default_factory=dict)
     """The names of the custom fields that count, by their numbers."""
+    users: dict[str, str | None] = field(default_factory=dict)
+    """The names of users, by their numbers, once asked for: proving a token costs RT a quarter of a second per request."""
 
-    def newest(self, where: list[Row]) -> tuple[int | None, datetime | None]:
-        """The number of the newest transaction, and RT's own time; no number where none can be seen."""
+    def newest(self, where: list[Row]) -> tuple[Row | None, datetime | None]:
+        """The newest transaction, and RT's own time; None where none can be seen."""
         for page in range(1, MOST_HIDDEN + 1):
-            rows, served_at = self.transactions(where, page, order="DESC")
-            if rows:
-                return max(read_each(rows, numbers, []), default=None), served_at
-        return None, served_at
+            found = self.transactions(where, page, order="DESC")
+            if found.rows:
+                return found.rows[0], found.served_at
+        return None, found.served_at
 
-    def transactions(
-        self, where: list[Row], page: int = 1, order: str = "ASC"
-    ) -> tuple[list[Row], datetime | None]:
+    def transactions(self, where: list[Row], page: int = 1, order: str = "ASC") -> Found:
         """A page of them by number; conditions on one field are joined by "or". Asked in a body: an address has a limit."""
         asked = {"fields": FIELDS, "orderby": "id", "order": order, "per_page": str(PER_PAGE)}
         answer = self._get("transactions", {**asked, "page": str(page)}, method="POST", json=where)
-        return _items(answer), answer.served_at
+        rows = _items(answer)
+        return Found(rows, answer.served_at, len(rows) < (answer.json.get("per_page") or PER_PAGE))
 
     def learn(self, names: set[str], unread: list[str]) -> None:
         """Find the custom fields of these names; queues may have one each of the same name."""
@@ -100,12 +110,12 @@ class Rest:
         where = [condition("ObjectType", "RT::Ticket"), *(condition("Field", name) for name in fields)]
         where += [condition("ObjectId", thing) for thing in things]
         for page in range(1, MOST_CHANGES + 1):
-            changes = self.transactions(where, page)[0]
-            if not changes:
-                break
-            for change in changes:
+            changes = self.transactions(where, page)
+            for change in changes.rows:
                 for thing in read_each([change], _ticket_of, []):
                     found.changes.setdefault(thing, []).append(change)
+            if changes.short:
+                break
         return found
 
     def told(self, row: Row, tickets: Tickets) -> Row | None:
@@ -146,7 +156,7 @@ class Rest:
         where = [condition("ObjectType", "RT::Ticket"), condition("ObjectId", told["ticket"])]
         where += [condition("Type", kind) for kind in ("Create", "Correspond")]
         where += [condition("id", told["id"], "<")]
-        for row in self.transactions(where, order="DESC")[0]:
+        for row in self.transactions(where, order="DESC").rows:
             if name_of(row.get("Creator")) in told["customers"]:
                 path = f"transaction/{number_of(row.get('id'))}/attachments"
                 parts = _items(self._get(path, {"fields": "Content,ContentType"}))
@@ -157,18 +167,20 @@ class Rest:
         return {}
 
     def members(self, group: str) -> list[Row]:
-        """The users of a group, each asked for; those of groups in it are left out."""
-        found = [
-            item
-            for item in self._found("groups", [condition("Name", group)], "Name")
-            if item.get("Name") == group
-        ]
-        if not found:
+        """The users of a group that are not disabled; those of groups in it are left out."""
+        found = self._found("groups", [condition("Name", group)], "Name")
+        numbered = [number_of(item.get("id")) for item in found if item.get("Name") == group]
+        if not numbered:
             raise Invalid(f"RT shows no group {group} to the token's user; it needs the right SeeGroup")
-        answer = self._get(f"group/{number_of(found[0].get('id'))}", {}).json
+        answer = self._get(f"group/{numbered[0]}", {}).json
         members = list_of(object_of(answer, "a group").get("Members"), "Members")
         names = [name_of(member) for member in members if object_of(member, "a member").get("type") == "user"]
-        return [{**self._user(name), "name": name} for name in names if name]
+        users: dict[str | None, Row] = {}
+        for first in range(0, len(names), PER_PAGE):
+            where = [condition("Name", name) for name in names[first : first + PER_PAGE] if name]
+            for user in self._found("users", where, "Name,RealName,EmailAddress"):
+                users[id_of(user.get("Name"))] = user
+        return [users[name] for name in names if name and name in users]
 
     def _then(self, number: int, ticket: Row, changes: list[Row]) -> tuple[str | None, Any, str | None]:
         """Who owned the ticket after this transaction, what was promised, and by whom; from what was changed since."""
@@ -185,7 +197,7 @@ class Rest:
             else:
                 promised_by = name_of(change.get("Creator"))
         if owned:  # a number, unlike everywhere else
-            owner = id_of(self._user(number_of(owned[0])).get("Name"))
+            owner = self._name(number_of(owned[0]))
         return owner, due[0] if due else promised, promised_by
 
     def _tickets(self, things: list[str]) -> list[Row]:
@@ -198,8 +210,11 @@ class Rest:
         ticket = object_of(self._get(f"ticket/{thing}", {}).json, "a ticket")
         return next(iter(self._tickets([number_of(ticket.get("id"))])), {"Status": "deleted"})
 
-    def _user(self, name: str) -> Row:
-        return object_of(self._get(f"user/{quote(name, safe='')}", {}).json, "a user")
+    def _name(self, number: str) -> str | None:
+        if number not in self.users:
+            user = object_of(self._get(f"user/{number}", {}).json, "a user")
+            self.users[number] = id_of(user.get("Name"))
+        return self.users[number]
 
     def _found(self, path: str, where: list[Row], fields: str) -> list[Row]:
         asked = {"query": json.dumps(where), "fields": fields, "per_page": str(PER_PAGE)}
@@ -227,14 +242,8 @@ def numbers(item: Any) -> list[int]:
     return [int(number_of(object_of(item, "an item").get("id")))]
 
 
-def settled(before: datetime, item: Any) -> list[int]:
-    """A transaction's number, if it is so old that none before it can still come to light."""
-    row = object_of(item, "a transaction")
-    return numbers(row) if parse_time(row.get("Created")) <= before else []
-
-
-def latest(rows: list[Row]) -> datetime:
-    return max(read_each(rows, lambda row: [parse_time(row.get("Created"))], []))
+def created(item: Any) -> datetime:
+    return parse_time(object_of(item, "an item").get("Created"))
 
 
 def text(row: Row, name: str, limit: int = 400) -> str:

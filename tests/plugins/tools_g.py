@@ -33,7 +33,7 @@ class RequestTrackerTool(Tool):
         self.tickets: dict[int, Row] = {}
         self.merged: dict[int, int] = {}
         self.attachments: dict[int, list[Row]] = {}
-        self.hidden: set[int] = set()
+        self.hidden: set[str] = set()
         self.members = ["ana", "ben", "root"]
         self.disabled: set[str] = set()
         self.fields = {SATISFACTION: "Satisfaction", PROMISED: "Promised"}
@@ -113,6 +113,11 @@ class RequestTrackerTool(Tool):
             wanted = [int(number) for number in re.findall(r"id=([0-9]+)", asked.query["query"])]
             found = [self.tickets[n] for n in wanted if n in self.tickets and n not in self.merged]
             return self._page([row for row in found if row["Status"] != "deleted"], asked)
+        if path == "users":
+            names = set(USERS.values()) - self.disabled
+            rows = [{"id": name, "Name": name, "RealName": name.title()} for name in sorted(names)]
+            rows = [row for row in rows if _holds(row, json.loads(asked.query["query"]))]
+            return self._page([{**row, "EmailAddress": f"{row['id']}@example.com"} for row in rows], asked)
         if path in ("customfields", "groups"):
             names = {**self.fields} if path == "customfields" else {"3": "Everyone", "4": "Privileged"}
             rows = [
@@ -124,9 +129,7 @@ class RequestTrackerTool(Tool):
             members = [*map(user, self.members), {"type": "group", "id": "43"}]
             return Said({"id": int(name), "Name": "Privileged", "Members": members})
         if kind == "user":
-            name = USERS.get(name, name)
-            about = {"Name": name, "RealName": name.title(), "EmailAddress": f"{name}@example.com"}
-            return Said({**about, "Privileged": 1, **({"Disabled": 1} if name in self.disabled else {})})
+            return Said({"Name": USERS[name], "Privileged": 1})
         if kind == "ticket":
             return Said(self.tickets[self.merged.get(int(name), int(name))])
         if kind == "transaction":
@@ -136,7 +139,7 @@ class RequestTrackerTool(Tool):
     def _page(self, rows: list[Row], asked: Asked) -> Said:
         size = min(int(asked.query.get("per_page", 20)), self.size if "orderby" in asked.query else 100)
         page = int(asked.query.get("page", 1))
-        shown = [row for row in rows[(page - 1) * size : page * size] if int(row["id"]) not in self.hidden]
+        shown = [row for row in rows[(page - 1) * size : page * size] if row["id"] not in self.hidden]
         about = {"count": len(shown), "page": page, "per_page": size, "pages": None, "total": None}
         return Said({**about, "items": shown})
 

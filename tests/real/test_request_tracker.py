@@ -1,0 +1,147 @@
+"""The real Request Tracker 5, our real server, and the points that follow from a ticket."""
+
+import socket
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import select
+
+from leaderboard import config, deliveries, weeks
+from leaderboard.database import Database
+from leaderboard.tables import Credit, Event, PointsEntry
+from tests.make import Company
+from tests.real.tracker import INSTALLED, LEFT_OUT, Tracker
+from tests.served import Served
+from tests.trials import eventually
+
+pytestmark = pytest.mark.skipif(not INSTALLED, reason=LEFT_OUT)
+
+SECRET = "a-long-random-text-of-a-scrip"
+SECTION = f"""
+[plugins.request_tracker]
+address = "{{url}}"
+secret = "{SECRET}"
+api_token = "{{token}}"
+rating_field = "Satisfaction"
+read_articles = true
+"""
+
+
+@pytest.fixture(scope="module")
+def ports() -> tuple[int, int]:
+    """RT's and ours: the scrip names ours before we start."""
+    with socket.socket() as one, socket.socket() as other:
+        for probe in (one, other):
+            probe.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1]), int(other.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def tracker(tmp_path_factory: pytest.TempPathFactory, ports: tuple[int, int]) -> Iterator[Tracker]:
+    hook = f"http://127.0.0.1:{ports[1]}/hooks/request_tracker"
+    with Tracker(tmp_path_factory.mktemp("tracker"), ports[0], hook, SECRET) as tracker:
+        yield tracker
+
+
+def facts(db: Database, ticket: str) -> dict[str, str]:
+    """What we know about a ticket: kinds by key."""
+    with db.reading() as session:
+        return dict(session.execute(select(Event.key, Event.kind).where(Event.ticket == ticket)).all())
+
+
+def earned(db: Database, company: Company, ticket: str | None) -> dict[str, list[tuple[str, int]]]:
+    """Who earned how much for this ticket (None: for no ticket) by which kind of fact."""
+    query = (
+        select(PointsEntry.person_id, Event.kind, PointsEntry.points)
+        .join(Credit, Credit.id == PointsEntry.credit_id)
+        .join(Event, Event.id == Credit.event_id)
+        .where(PointsEntry.points > 0, Event.ticket == ticket if ticket else Event.ticket.is_(None))
+        .order_by(Event.kind)
+    )
+    names = {number: name for name, number in company.people.items()}
+    found: dict[str, list[tuple[str, int]]] = {}
+    with db.reading() as session:
+        for person, kind, points in session.execute(query):
+            found.setdefault(names[person], []).append((kind, points))
+    return found
+
+
+def test_a_ticket_earns_by_the_guides_scrip_and_the_pull_knows_the_same_facts_and_those_we_missed(
+    db: Database,
+    database_url: str,
+    company: Company,
+    tmp_path: Path,
+    tracker: Tracker,
+    ports: tuple[int, int],
+) -> None:
+    more = SECTION.format(url=tracker.url, token=tracker.token("extra-mile"))
+    served = Served(tmp_path, database_url, more=more, port=ports[1])
+    ana, ben = tracker.agent("ana"), tracker.agent("ben")
+    ito = f"ito@{db.url.get_backend_name()}.example.org"
+    with served:
+        known = config.load(served.config_file)
+        assert deliveries.match_accounts(db, known, "request_tracker", weeks.now) == 2
+
+        tracker.mail(ito, "Lost luggage", "It never came.")
+        ticket = ana.newest()
+        ana.take(ticket)
+        ana.change(ticket, Due=f"{weeks.now() + timedelta(hours=3):%Y-%m-%d %H:%M:%S}")
+        ben.write(ticket, "comment", "It stands in Oslo.")
+        assert earned(db, company, ticket) == {"ben": [("help.given", 3)]}
+
+        ana.write(ticket, "correspond", "We found it in Oslo.")
+        reply = f"Re: [fairhaven #{ticket}] Lost luggage"
+        tracker.mail(ito, reply, "You found it! Thank you ❤\n\n> We found it in Oslo.\n-- \nH. Ito\n")
+        ben.change(ticket, CustomFields={"Satisfaction": "Thanks"})
+        promised = weeks.now()
+        assert eventually(lambda: weeks.now() - promised > timedelta(seconds=1))  # RT knows whole seconds
+        ana.change(ticket, Status="resolved")
+        by_scrip = {"ana": [("promise.kept", 5), ("thanks.received", 8)], "ben": [("help.given", 3)]}
+        assert earned(db, company, ticket) == by_scrip
+        tracker.mail(ito, reply, "One more thing.")  # opens it again, by a scrip of RT's own
+        with db.reading() as session:
+            said = session.execute(
+                select(Event.text, Event.customer).where(Event.kind == "thanks.received")
+            ).one()
+        assert tuple(said) == ("You found it! Thank you ❤", ito)
+        told = facts(db, ticket)
+        assert Counter(told.values()) == {
+            "help.given": 1,
+            "promise.made": 1,
+            "promise.kept": 1,
+            "thanks.received": 1,
+            "ticket.replied": 1,
+            "ticket.solved": 1,
+            "ticket.reopened": 1,
+        }
+
+    # Our service is down: RT goes on working, and its owner changes before we come back
+    ana.change(ticket, Status="resolved")
+    ana.change(ticket, Owner="ben")
+    ana.write(ticket, "comment", "Thanks for looking after it, Ben.")
+    ana.publish(f"Where luggage goes ({ito})")
+    assert facts(db, ticket) == told
+
+    deliveries.pull(db, known, "request_tracker", weeks.now)
+    assert deliveries.pull(db, known, "request_tracker", weeks.now) == 0
+    missed = {key: kind for key, kind in facts(db, ticket).items() if key not in told}
+    assert Counter(missed.values()) == {"ticket.solved": 1, "promise.kept": 1, "help.given": 1}
+    assert earned(db, company, ticket) == by_scrip | {"ana": [("help.given", 3), *by_scrip["ana"]]}
+    with db.reading() as session:
+        solvers = select(Event.kind, Credit.person_id).join(Credit, Credit.event_id == Event.id)
+        solvers = solvers.where(Event.ticket == ticket, Event.kind == "ticket.solved")
+        assert {person for _, person in session.execute(solvers)} == {company["ana"]}
+    assert ("knowledge.shared", 4) in earned(db, company, None)["ana"]
+
+    # By the pull alone: the very same keys
+    plugin = known.plugins["request_tracker"]
+    with httpx.Client(trust_env=False) as http:
+        pulled = {
+            e.key: e.kind for page in plugin.pull(http, None) for e in page.events if e.ticket == ticket
+        }
+    assert pulled == facts(db, ticket)
+    assert "Extra Mile answered" in tracker.log  # RT noted that we were away
