@@ -179,7 +179,8 @@ def web_address(value: str) -> str:
         url = httpx.URL(value)
     except httpx.InvalidURL:
         url = httpx.URL()
-    if url.scheme not in ("http", "https") or not url.host or url.query or url.userinfo:
+    # "<" stands in guides, where one's own address goes
+    if url.scheme not in ("http", "https") or not url.host or "<" in value or url.query or url.userinfo:
         raise ValueError('write where the tool is, as "https://desk.example.com"')
     return value.rstrip("/")
 

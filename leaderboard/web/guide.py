@@ -2,7 +2,7 @@
 
 import re
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flask import Blueprint, abort, flash, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -86,7 +86,7 @@ def connect_one(plugin: str) -> ResponseReturnValue:
         abort(404)
     return render_template(
         "connect_one.html",
-        guide=guide,
+        guide=_placed(guide, config().public_url),
         address=f"{config().public_url}/hooks/{plugin}",
         connected=plugin in config().plugins,
     )
@@ -119,6 +119,16 @@ def try_source(name: str) -> ResponseReturnValue:
 def _title(name: str, title: str) -> str:
     """What a source is called: its tool, and its own name where that says more."""
     return title if not name or title.casefold().startswith(name) else f"{title} ({name})"
+
+
+def _placed(guide: Guide, public_url: str) -> Guide:
+    """The guide with our own address where it says `<public_url>`: what stands there is to be pasted as it is."""
+    host = public_url.partition("://")[2]
+    section, text = (
+        said.replace("https://<public_url>", public_url).replace("<public_url>", host)
+        for said in (guide.section, guide.text)
+    )
+    return replace(guide, section=section, text=text)
 
 
 def guides() -> list[Guide]:

@@ -61,7 +61,11 @@ def test_a_slash_at_the_addresss_end_does_not_matter_and_a_half_address_stops_th
     HubSpot(**{**sample.settings, "webhook_url": sample.settings["webhook_url"] + "/"}).verify(
         sample.delivery()
     )
-    for wrong in ({"webhook_url": "stars.example/hooks/hubspot"}, {"timezone": "Mars"}):
+    for wrong in (
+        {"webhook_url": "stars.example/hooks/hubspot"},
+        {"webhook_url": "https://<public_url>/hooks/hubspot"},
+        {"timezone": "Mars"},
+    ):
         with pytest.raises(ValidationError):
             HubSpot(**{**sample.settings, **wrong})
 

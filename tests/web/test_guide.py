@@ -109,6 +109,7 @@ def test_every_plugin_is_offered_with_its_section_and_its_exact_address(client_o
         one = ada.get(f"/admin/connect/{name}").text
         assert f'<pre tabindex="0" aria-labelledby="section">[plugins.{name}]\n' in one
         assert f'value="http://localhost/hooks/{name}"' in one
+        assert "&lt;public_url&gt;" not in one  # what stands there can be pasted as it is
     assert "The section is there" in ada.get("/admin/connect/standard").text
     assert "The section is there" not in ada.get("/admin/connect/zendesk").text
     assert ada.get("/admin/connect/nothing").status_code == 404
