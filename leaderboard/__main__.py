@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from leaderboard import __version__
+from leaderboard.authors import helpdesks, new_plugin, tried
 from leaderboard.commands import (
     Commands,
     audited,
@@ -65,16 +66,35 @@ def run(config_file: Path | None, no_jobs: bool) -> None:
     serve(config, config_file, jobs=not no_jobs)
 
 
-@main.command(short_help="Look at what an operator can get wrong.")
+@main.command(short_help="Look at what an operator can get wrong; or at a plugin.")
 @with_config
-def check(config_file: Path | None) -> None:
+@click.option(
+    "--plugin", metavar="NAME", help="Try this helpdesk plugin instead: a folder of plugins/ or a module."
+)
+@click.option(
+    "--samples",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Where the plugin's samples are; default: beside its __init__.py.",
+)
+@click.option("--payloads", default=10_000, show_default=True, help="How many payloads are made up for it.")
+@click.option("--seed", default=0, show_default=True, help="Another number makes other payloads up.")
+def check(
+    config_file: Path | None, plugin: str | None, samples: Path | None, payloads: int, seed: int
+) -> None:
     """Look at config, database, permissions, mail, channels, helpdesks and clocks, and say what to do.
 
     Nothing is changed and nothing sent. A line per finding: ok, warning or wrong. Exit status 1 when something is wrong.
+
+    With --plugin: go through all that every helpdesk plugin must do, on its own samples and on payloads made up from
+    them. No config is read, nobody is called; it speaks the language of the shell.
     """
     from leaderboard import weeks
     from leaderboard.check import check as findings
 
+    if plugin is not None:
+        sys.exit(1 if tried(plugin, samples, payloads, seed) else 0)
+    if samples is not None:
+        raise click.UsageError("say which --plugin the samples are of")
     config = load(config_file)
     wrong = 0
     for finding in findings(config, place(config_file), weeks.now):
@@ -360,6 +380,10 @@ def known_agents(config: Config, source: str, most: int = 50) -> list[str]:
     people = select(Person.email).where(col(Person.active), ~col(Person.bot)).order_by(col(Person.id))
     with open_database(config).reading() as session:
         return list(session.exec(linked.limit(most))) or list(session.exec(people.limit(most)))
+
+
+main.add_command(new_plugin)
+main.add_command(helpdesks)
 
 
 @main.group()

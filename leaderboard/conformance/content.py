@@ -8,49 +8,25 @@ from typing import Any
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
+from leaderboard.conformance.kit import Kit
 from leaderboard.conformance.offline import offline
 from leaderboard.conformance.rules import (
     EARNING,
     RATINGS,
     Fault,
     NotShown,
+    differences,
     place_of,
     rule,
     translated,
     unsound,
 )
-from leaderboard.conformance.samples import Kit, Sample, leaves, replaced
+from leaderboard.conformance.samples import Sample, leaves, replaced
 from leaderboard.plugin import Event, Invalid, Refused, id_of
 
 LATER = timedelta(days=3)
 NOBODY: tuple[Any, ...] = (None, 0, "", {}, [])
 """What a tool writes where an agent was deleted, or nobody is assigned."""
-
-
-def differences(events: Sequence[Event], expected: Sequence[Event]) -> str | None:
-    """In words how the events differ from what was expected; None where they are the same."""
-    for number, (came, meant) in enumerate(zip(events, expected, strict=False), 1):
-        for name in Event.__dataclass_fields__:
-            if getattr(came, name) != getattr(meant, name):
-                return str(
-                    _(
-                        "event %(number)s: %(name)s is %(came)s, and %(meant)s was written down",
-                        number=number,
-                        name=name,
-                        came=repr(getattr(came, name)),
-                        meant=repr(getattr(meant, name)),
-                    )
-                )
-    if len(events) != len(expected):
-        return str(
-            _(
-                "%(came)s events came, and %(meant)s are written down: %(keys)s",
-                came=len(events),
-                meant=len(expected),
-                keys=", ".join(f"{event.kind} {event.key}" for event in events) or "–",
-            )
-        )
-    return None
 
 
 @rule(_l("The proof holds, and the events are as written"))
@@ -149,7 +125,12 @@ def _place(path: tuple[Any, ...]) -> str:
 @rule(_l("A rating that changes, and changes again, is told as another fact about the same thing"))
 def a_rating_that_changes_keeps_its_object(kit: Kit) -> Iterator[Fault]:
     """A good and an unhappy sample of the same shape: what differs is put from one into the other, and back."""
-    rated = [(sample, event) for sample in kit.samples for event in sample.events if event.kind in RATINGS]
+    rated = [
+        (sample, event)
+        for sample in kit.samples
+        for event in translated(sample.plugin, sample.delivery()) or ()
+        if event.kind in RATINGS
+    ]
     for sample, event in rated:
         if not event.object:
             yield Fault(

@@ -8,8 +8,9 @@ from typing import Any
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
+from leaderboard.conformance.kit import Kit
 from leaderboard.conformance.rules import Fault, failed, place_of, rule, translated, unsound
-from leaderboard.conformance.samples import Kit, Sample, leaves, put
+from leaderboard.conformance.samples import Sample, leaves, put
 from leaderboard.plugin import Invalid
 
 JUNK: tuple[bytes, ...] = (
@@ -121,7 +122,7 @@ def made_up(sample: Sample, value: Any, dice: Random) -> tuple[bytes, list[str]]
     body = sample.body
     if value is not None and dice.random() < 0.9:
         for _again in range(dice.randint(1, 3)):
-            value, edit = _changed_value(value, dice)
+            value, edit = changed_value(value, dice)
             edits.append(edit)
         body = json.dumps(value).encode()
     if not edits or dice.random() < 0.05:
@@ -130,7 +131,8 @@ def made_up(sample: Sample, value: Any, dice: Random) -> tuple[bytes, list[str]]
     return body, edits
 
 
-def _changed_value(value: Any, dice: Random) -> tuple[Any, str]:
+def changed_value(value: Any, dice: Random) -> tuple[Any, str]:
+    """A JSON value with one thing changed in it, and what in words."""
     places = list(leaves(value))
     path, held = dice.choice(places)
     if dice.random() < 0.3:

@@ -5,13 +5,14 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
+from leaderboard.conformance.kit import Kit
 from leaderboard.conformance.offline import Called, offline
-from leaderboard.conformance.samples import Kit
+from leaderboard.conformance.recordings import NotRecorded
 from leaderboard.plugin import Delivery, Event, Invalid, Plugin, Refused
 
 RATINGS = ("thanks.received", "rating.good", "rating.bad", "rating.recovered")
@@ -39,12 +40,16 @@ class Rule:
     name: str
     title: Any
     find: Callable[[Kit], Iterator[Fault]]
-    webhooks: bool
-    """Whether it is about webhooks, which a plugin that is only pulled does not take."""
+    about: Literal["all", "webhooks", "pulls"]
+    """What it looks at: a plugin without samples of webhooks, or without recorded pulls, cannot break it."""
+
+    def applies(self, kit: Kit) -> bool:
+        """Whether there is anything to look at."""
+        return {"all": True, "webhooks": bool(kit.samples), "pulls": bool(kit.pulls)}[self.about]
 
     def faults(self, kit: Kit) -> list[Fault]:
         """What is against this rule; a plugin's own error is a fault like any other."""
-        if self.webhooks and not kit.samples:
+        if not self.applies(kit):
             return []
         found: list[Fault] = []
         try:
@@ -54,9 +59,11 @@ class Rule:
         return found
 
 
-def rule(title: Any, *, webhooks: bool = True) -> Callable[[Callable[[Kit], Iterator[Fault]]], Rule]:
+def rule(
+    title: Any, about: Literal["all", "webhooks", "pulls"] = "webhooks"
+) -> Callable[[Callable[[Kit], Iterator[Fault]]], Rule]:
     """Make a function that finds faults a rule of the kit."""
-    return lambda find: Rule(find.__name__, title, find, webhooks)
+    return lambda find: Rule(find.__name__, title, find, about)
 
 
 def rules_of(module: ModuleType) -> list[Rule]:
@@ -68,6 +75,8 @@ def failed(error: Exception) -> str:
     """A plugin's own error in one line: what, and where."""
     if isinstance(error, Called):
         return str(_("`events` calls somebody (%(what)s); it only translates what was delivered", what=error))
+    if isinstance(error, NotRecorded):
+        return str(error)
     places = traceback.extract_tb(error.__traceback__)
     last = next(
         (
@@ -122,6 +131,32 @@ def unsound(events: Sequence[object] | None) -> str | None:
     return None
 
 
+def differences(events: Sequence[Event], expected: Sequence[Event]) -> str | None:
+    """In words how the events differ from what was expected; None where they are the same."""
+    if len(events) != len(expected):
+        return str(
+            _(
+                "%(came)s events came, and %(meant)s are written down: %(keys)s",
+                came=len(events),
+                meant=len(expected),
+                keys=", ".join(f"{event.kind} {event.key}" for event in events) or "–",
+            )
+        )
+    for number, (came, meant) in enumerate(zip(events, expected, strict=False), 1):
+        for name in Event.__dataclass_fields__:
+            if getattr(came, name) != getattr(meant, name):
+                return str(
+                    _(
+                        "event %(number)s: %(name)s is %(came)s, and %(meant)s was written down",
+                        number=number,
+                        name=name,
+                        came=repr(getattr(came, name)),
+                        meant=repr(getattr(meant, name)),
+                    )
+                )
+    return None
+
+
 def place_of(path: tuple[Any, ...]) -> str:
     """A place in a JSON value, as people write it."""
     return ".".join(map(str, path)) or "."
@@ -130,7 +165,7 @@ def place_of(path: tuple[Any, ...]) -> str:
 # ---------------------------------------------------------------- what comes with a plugin
 
 
-@rule(_l("It comes with samples and a guide that names every setting"), webhooks=False)
+@rule(_l("It comes with samples and a guide that names every setting"), "all")
 def comes_with_samples_and_a_guide(kit: Kit) -> Iterator[Fault]:
     if kit.cls.sends and not kit.samples:
         yield Fault(_("%(folder)s has no .body: save a delivery as its bytes came", folder=kit.folder))
@@ -148,11 +183,10 @@ def comes_with_samples_and_a_guide(kit: Kit) -> Iterator[Fault]:
         yield Fault(_("README.md does not name the address to paste: https://<public_url>/hooks/<source>"))
 
 
-@rule(
-    _l("The samples show every kind that it says it brings, and something that is not for us"), webhooks=False
-)
+@rule(_l("The samples show every kind that it says it brings, and something that is not for us"), "all")
 def shows_what_it_earns(kit: Kit) -> Iterator[Fault]:
     shown = {event.kind for sample in kit.samples for event in sample.events} | kit.shown_elsewhere
+    shown |= {event.kind for recording in kit.pulls for event in recording.events}
     for kind in sorted(set(kit.cls.earns) - shown):
         if kit.is_pulled and not kit.pulls:
             words = _("no sample shows %(kind)s: record a pull that brings it", kind=kind)

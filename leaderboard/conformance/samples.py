@@ -1,6 +1,5 @@
 """What a plugin shows of itself: deliveries as its tool sends them, and what each of them means."""
 
-import inspect
 import json
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -8,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from random import Random
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -64,70 +62,6 @@ class Sample:
         return decode_json(self.body, max_nodes=LARGEST)
 
 
-@dataclass(frozen=True)
-class Kit:
-    """A plugin with all its samples: what the rules look at."""
-
-    module: str
-    cls: type[Plugin]
-    folder: Path
-    samples: tuple[Sample, ...]
-    pulls: tuple[Any, ...] = ()
-    """Recorded pulls."""
-    shown_elsewhere: frozenset[str] = frozenset()
-    """Kinds that only a pull brings, and that were shown to come."""
-    seed: int = 0
-    payloads: int = 0
-    """How many payloads are made up."""
-    changes: int = 2_000
-    """How many bits of what is proven are changed."""
-
-    @property
-    def first(self) -> Sample:
-        return self.samples[0]
-
-    @property
-    def is_pulled(self) -> bool:
-        """Whether the plugin can fetch facts by itself."""
-        return self.cls.pull is not Plugin.pull
-
-    def dice(self, name: str) -> Random:
-        """Chance that the same seed repeats."""
-        return Random(f"{self.seed} {name}")  # noqa: S311  (made-up faults, not secrets)
-
-    @property
-    def title(self) -> str:
-        return self.cls.title or self.cls.__name__
-
-
-def bundled() -> list[str]:
-    """The plugins that come with the program, by their folders."""
-    return sorted(file.parent.name for file in config.folder("plugins").glob("*/__init__.py"))
-
-
-def folder_of(cls: type[Plugin]) -> Path:
-    """Where a plugin's samples are: beside its __init__.py."""
-    return Path(inspect.getfile(cls)).parent / "samples"
-
-
-def read_kit(module: str, folder: Path | None = None, **more: Any) -> Kit:
-    """A plugin by its module, with its samples. Raises Invalid, saying what to mend, where they cannot be read."""
-    try:
-        cls = config.plugin_class(module)
-    except ModuleNotFoundError as error:
-        raise Invalid(
-            _(
-                "There is no plugin “%(name)s” (%(reason)s): write the name of a folder in plugins/ or of a package's "
-                "module that Python finds.",
-                name=module,
-                reason=error,
-            )
-        ) from None
-    where = folder or folder_of(cls)
-    samples = tuple(read_sample(module, file) for file in sorted(where.glob("*.body")))
-    return Kit(module, cls, where, samples, **more)
-
-
 def read_sample(module: str, file: Path) -> Sample:
     """The sample of a `.body`, with what the `.toml` beside it says. Raises Invalid, naming the file."""
     written = read_toml(file.with_suffix(".toml"))
@@ -146,7 +80,7 @@ def read_sample(module: str, file: Path) -> Sample:
     except KeyError as error:
         raise Invalid(_("%(file)s: %(name)s is missing.", file=file.stem + ".toml", name=error)) from None
     except (Invalid, ValidationError, TypeError) as error:
-        raise Invalid(_("%(file)s: %(reason)s", file=file.stem + ".toml", reason=error)) from None
+        raise Invalid(_("%(file)s: %(reason)s", file=file.stem + ".toml", reason=explained(error))) from None
     return sample
 
 
@@ -156,6 +90,14 @@ def read_toml(file: Path) -> dict[str, Any]:
         return tomllib.loads(file.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise Invalid(_("%(file)s: %(reason)s", file=file.name, reason=error)) from None
+
+
+def explained(error: Exception) -> str:
+    """What is wrong with a sample in one line, each setting by its name."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    found = error.errors(include_url=False, include_input=False)
+    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found)
 
 
 def events_in(written: list[Mapping[str, Any]]) -> tuple[Event, ...]:
