@@ -325,7 +325,7 @@ class HubSpot(Plugin):
                     {"filters": [{"propertyName": CHANGED, "operator": "GTE", "value": str(_ms(at))}]}
                 ],
                 "sorts": [{"propertyName": CHANGED, "direction": "ASCENDING"}],
-                "properties": list(fields),
+                "properties": [CHANGED, *fields],
                 "limit": PER_PAGE,
                 **({"after": after} if after else {}),
             }
@@ -408,7 +408,9 @@ def _id(row: Any) -> list[str]:
 
 
 def _change(row: Any) -> list[tuple[str, datetime]]:
-    return [(number, moment_of(row.get("updatedAt"))) for number in _id(row)]
+    """By what the list is in order; `updatedAt` says the same where the property is not told."""
+    told = object_of(object_of(row, "a result").get("properties"), "properties")
+    return [(number, moment_of(told.get(CHANGED) or row.get("updatedAt"))) for number in _id(row)]
 
 
 def _ms(moment: datetime) -> int:

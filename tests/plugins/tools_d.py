@@ -98,7 +98,16 @@ class HubSpotTool(Tool):
         if begin + limit > self.most:
             return Said({"status": "error", "message": "paging past the limit"}, status=400)
         shown = [
-            {name: held for name, held in row.items() if name != "propertiesWithHistory"} for row in chosen
+            {
+                "id": row["id"],
+                "properties": {
+                    name: row["updatedAt"] if name == "hs_lastmodifieddate" else row["properties"].get(name)
+                    for name in wanted["properties"]
+                },
+                "createdAt": row["createdAt"],
+                "updatedAt": milli(self.now or _EPOCH),  # not what the list is ordered by
+            }
+            for row in chosen
         ]
         return self._page(shown, begin, limit)
 
