@@ -41,7 +41,7 @@ from .properties import customer_of, due_of, moment_of, said_of, value_at, versi
 
 # Which of a survey's answers are good and bad are settings: HubSpot's surveys have several scales.
 RATING_KINDS: dict[str, Kind] = {"good": "rating.good", "thanks": "thanks.received", "bad": "rating.bad"}
-# What an app's webhooks tell by themselves, by the property that holds the time of it. They name no person.
+# What an app's webhooks tell by themselves, by the property that holds the time of it. They do not name the owner.
 TOLD: dict[str, tuple[str, Kind]] = {
     "hs_ticket_reopened_at": ("reopened", "ticket.reopened"),
     "hs_last_message_sent_at": ("replied", "ticket.replied"),
