@@ -54,7 +54,7 @@ class DjangoHelpdesk(Plugin):
     """`[plugins.django_helpdesk]`; the README beside this file says where to click for each of these."""
 
     title = "django-helpdesk"
-    proof = "url"  # it signs nothing: a secret of ours stands in the webhook's address
+    proof = "token"  # it signs nothing; credentials of ours in the webhook's address arrive as a header
     earns = (
         "thanks.received",
         "rating.good",
@@ -66,6 +66,8 @@ class DjangoHelpdesk(Plugin):
         "promise.made",
         "promise.kept",
     )
+    to_tick = ("HELPDESK_NEW_TICKET_WEBHOOK_URLS", "HELPDESK_FOLLOWUP_WEBHOOK_URLS")
+    to_grant = ("Staff status", "all queues that count")
 
     address: str
     secret: Secret
