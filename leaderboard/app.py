@@ -31,6 +31,7 @@ from leaderboard.web import (
     rules,
     search,
     sign_in,
+    sources,
     stories,
     styleguide,
 )
@@ -102,6 +103,7 @@ def register(app: Flask, *, demo: bool) -> None:
     app.register_blueprint(account.blueprint)
     app.register_blueprint(notices.blueprint)
     app.register_blueprint(admin.blueprint)
+    app.register_blueprint(sources.blueprint)
     app.register_blueprint(rules.blueprint)
     app.register_blueprint(admin_people.blueprint)
     app.register_blueprint(guide.blueprint)

@@ -253,6 +253,7 @@ JOBS = (
     Job("invitations", 5, invitations.send_due),
     Job("deliveries", 15, deliveries.work_through),
     Job("pull", 30, deliveries.pull_due),
+    Job("backfill", 5, deliveries.backfill_due),
     Job("promises", 60, miss_promises),
     Job("newcomers", 60, link_newcomers),
     Job("notices", 5, tell_notices),

@@ -1,5 +1,7 @@
 """Receive, work through, replay, pull: from the outside world to events."""
 
+from leaderboard.deliveries import backfilling
+from leaderboard.deliveries.backfilling import backfill_due, can_backfill
 from leaderboard.deliveries.bounds import Busy, Lanes, watch
 from leaderboard.deliveries.freezing import Frozen, freeze, is_frozen, release
 from leaderboard.deliveries.listing import accounts, brought, is_account, listed
@@ -8,8 +10,10 @@ from leaderboard.deliveries.receiving import Receipt, receive, replay, translate
 from leaderboard.deliveries.refusing import NOWHERE, Why, refusals, refuse, section_of
 from leaderboard.deliveries.retention import forget
 from leaderboard.deliveries.status import (
+    Signals,
     SourceStatus,
     astray,
+    signals,
     source_statuses,
     still_to_try,
     try_all_again,
@@ -35,11 +39,15 @@ __all__ = [
     "Preview",
     "Receipt",
     "Rotation",
+    "Signals",
     "SourceStatus",
     "Why",
     "accounts",
     "astray",
+    "backfill_due",
+    "backfilling",
     "brought",
+    "can_backfill",
     "can_try",
     "forget",
     "freeze",
@@ -62,6 +70,7 @@ __all__ = [
     "sample",
     "sample_names",
     "section_of",
+    "signals",
     "source_statuses",
     "still_to_try",
     "translate",

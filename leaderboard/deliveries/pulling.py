@@ -105,7 +105,8 @@ def _pull_one(db: Database, config: Config, source: str, clock: Clock) -> None:
 
 
 def pull_soon(session: Session, source: str, now: datetime) -> None:
-    """Let the clock pull this source at its next tick, whenever it is due."""
+    """Let the clock pull this source at its next tick, whenever it is due. Raises Frozen."""
+    refuse_frozen(session, source)
     _touch(session, source, next_pull_at=now)
 
 

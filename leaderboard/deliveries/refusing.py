@@ -54,7 +54,7 @@ def refuse(db: Database, source: str, counted: Iterable[tuple[Why, int]], now: d
             off = None if why.off is None else max(-FARTHEST, min(why.off, FARTHEST))
             told = {"last_at": now, "reason": reason, "off": off}
             row = session.get(Refusal, (source, why.cause))
-            if row is not None and (good is None or row.last_at >= good):
+            if row is not None and (good is None or row.last_at > good):
                 counts = {"times": refusal.c.times + times}
             else:
                 counts = {"times": times, "since": now}
@@ -79,7 +79,7 @@ def refusals(session: Session, source: str, good: datetime | None) -> list[Refus
     """What was refused since the last good delivery, the cause seen last first."""
     query = select_rows(Refusal).where(Refusal.source == source).order_by(col(Refusal.last_at).desc())
     found = session.exec(query).all()
-    return [row for row in found if good is None or row.last_at >= good]
+    return [row for row in found if good is None or row.last_at > good]
 
 
 def section_of(config: Config, source: str, delivery: Delivery) -> str | None:

@@ -9,6 +9,7 @@ from sqlmodel import Session
 
 from leaderboard.config import Config
 from leaderboard.deliveries.refusing import NOWHERE, last_good, refusals
+from leaderboard.plugin import Plugin
 from leaderboard.tables import Credit, Event, Identity, Person, Refusal, Source
 from leaderboard.tables import Delivery as DeliveryRow
 
@@ -19,80 +20,93 @@ identity = Identity.__table__  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
-class SourceStatus:
-    """A configured source as things stand."""
+class Signals:
+    """What a source's light is made of: asked for as often as a page that is open wants to know."""
 
     name: str
     title: str
     proof: str
     sends: bool
     pulls: bool
+    to_tick: tuple[str, ...]
+    to_grant: tuple[str, ...]
     last_delivery: Any
     last_good_at: datetime | None
-    """When something came last that could be read."""
-    deliveries: dict[str, int]
-    oldest_pending: datetime | None
-    events: int
-    accounts: int
-    unlinked: int
+    """When something came last that was the tool's and could be read."""
     state: Source
     refusals: list[Refusal]
     """What was refused since the last good delivery, by cause, the latest first."""
     frozen_by: Person | None
-    to_tick: tuple[str, ...]
-    to_grant: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SourceStatus(Signals):
+    """A configured source as things stand, with its counts."""
+
+    deliveries: dict[str, int]
+    """By state."""
+    oldest_pending: datetime | None
+    events: int
+    accounts: int
+    unlinked: int
 
     @property
     def waiting(self) -> int:
-        """How many deliveries wait for it to be unfrozen."""
+        """How many deliveries wait: of a frozen source, or of one that was."""
         return self.deliveries.get("pending", 0)
 
 
-def source_statuses(session: Session, config: Config, only: str | None = None) -> list[SourceStatus]:
+def signals(session: Session, config: Config, only: str | None = None) -> list[Signals]:
     """Every configured source, in the order of the config, or one of them."""
+    return [
+        _signals(session, name, plugin) for name, plugin in config.plugins.items() if only in (None, name)
+    ]
+
+
+def _signals(session: Session, name: str, plugin: Plugin) -> Signals:
+    newest = select(rows.c.id, rows.c.state, rows.c.received_at).where(rows.c.source == name)
+    newest = newest.order_by(rows.c.received_at.desc(), rows.c.id.desc()).limit(1)
+    good = last_good(session, name)
+    state = session.get(Source, name) or Source(name=name)
+    return Signals(
+        name=name,
+        title=type(plugin).title or name,
+        proof=plugin.proof,
+        sends=plugin.sends,
+        pulls=plugin.api_url() is not None,
+        to_tick=plugin.to_tick,
+        to_grant=plugin.to_grant,
+        last_delivery=session.connection().execute(newest).first(),
+        last_good_at=good,
+        state=state,
+        refusals=refusals(session, name, good),
+        frozen_by=session.get(Person, state.frozen_by) if state.frozen_by else None,
+    )
+
+
+def source_statuses(session: Session, config: Config, only: str | None = None) -> list[SourceStatus]:
+    """The same with their counts."""
     connection = session.connection()
     found = []
-    for name, plugin in config.plugins.items():
-        if only not in (None, name):
-            continue
-        by_state = select(rows.c.state, func.count()).where(rows.c.source == name).group_by(rows.c.state)
-        newest = (
-            select(rows)
-            .where(rows.c.source == name)
-            .order_by(rows.c.received_at.desc(), rows.c.id.desc())
-            .limit(1)
-        )
-        oldest = select(func.min(rows.c.received_at)).where(
-            rows.c.source == name, rows.c.state.in_(("pending", "failed"))
-        )
-        good = last_good(session, name)
-        state = session.get(Source, name) or Source(name=name)
+    for one in signals(session, config, only):
+        mine = rows.c.source == one.name
+        by_state = select(rows.c.state, func.count()).where(mine).group_by(rows.c.state)
+        oldest = select(func.min(rows.c.received_at)).where(mine, rows.c.state.in_(("pending", "failed")))
         accounts = connection.execute(
             select(func.count(), func.count(identity.c.person_id)).where(
-                identity.c.source == name, identity.c.bot.is_(False)
+                identity.c.source == one.name, identity.c.bot.is_(False)
             )
         ).one()
         found.append(
             SourceStatus(
-                name=name,
-                title=type(plugin).title or name,
-                proof=plugin.proof,
-                sends=plugin.sends,
-                pulls=plugin.api_url() is not None,
-                last_delivery=connection.execute(newest).first(),
-                last_good_at=good,
+                **vars(one),
                 deliveries={row[0]: row[1] for row in connection.execute(by_state)},
                 oldest_pending=connection.execute(oldest).scalar(),
                 events=connection.execute(
-                    select(func.count()).select_from(event).where(event.c.source == name)
+                    select(func.count()).select_from(event).where(event.c.source == one.name)
                 ).scalar_one(),
                 accounts=accounts[0],
                 unlinked=accounts[0] - accounts[1],
-                state=state,
-                refusals=refusals(session, name, good),
-                frozen_by=session.get(Person, state.frozen_by) if state.frozen_by else None,
-                to_tick=plugin.to_tick,
-                to_grant=plugin.to_grant,
             )
         )
     return found

@@ -108,7 +108,7 @@ class Backfill(SQLModel, table=True):
     """How many facts were new."""
     known: int = 0
     failures: int = 0
-    """In a row, without coming further."""
+    """Since it was asked for, or went on."""
     error: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
     next_step_at: datetime
     """When the clock goes on; while it is at it, when another clock may take over."""

@@ -2,25 +2,27 @@
 
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
-from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask import Blueprint, abort, flash, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import get_locale, ngettext
 from flask_babel import gettext as _
-from flask_babel import ngettext
 from sqlmodel import Session
 
-from leaderboard import deliveries, health, invitations, ledger, people, steps
-from leaderboard.config import OWN_SOURCE
+from leaderboard import acts, deliveries, health, invitations, ledger, people, steps
 from leaderboard.guidelines import N_
 from leaderboard.plugin import Delivery, Invalid, Plugin
 from leaderboard.tables import Delivery as DeliveryRow
 from leaderboard.tables import Person
-from leaderboard.web import config, db, glance, now, row_number
+from leaderboard.web import config, db, glance, lights, now, row_number
 from leaderboard.web.access import admin_only, me
 from leaderboard.web.export import MOST_ROWS, csv_file
 from leaderboard.web.guide import PUT_AWAY
-from leaderboard.web.pages import iso
+from leaderboard.web.home import fresh, unchanged
+from leaderboard.web.pages import iso, near_day
+from leaderboard.web.sources import plugin_of
 
 blueprint = Blueprint("admin", __name__)
 
@@ -28,6 +30,8 @@ PAGE = 50
 MOST_OPTIONS = 300
 """With more people than this, one is named by writing instead of choosing."""
 MOST_ACCOUNTS = 50
+ASTRAY = timedelta(days=7)
+"""For how long an address that no source has is told of."""
 SHOWN_BODY = 64 * 1024
 STATES = {
     "done": N_("Taken in"),
@@ -57,13 +61,14 @@ def overview() -> ResponseReturnValue:
     found = health.check(db(), moment)
     with db().reading() as session:
         statuses = deliveries.source_statuses(session, config())
+        shining = lights.lights(statuses, moment)
         beats = health.beats(session)
         return render_template(
             "admin.html",
             health=found,
             statuses=statuses,
-            lights=glance.lights(statuses, moment),
-            troubles=glance.troubles(session, found, statuses, beats),
+            lights=shining,
+            troubles=glance.troubles(session, found, statuses, shining, beats),
             figures=health.figures(session, moment),
             letters=invitations.progress(session).waiting,
             beats=beats,
@@ -77,10 +82,32 @@ def overview() -> ResponseReturnValue:
 @blueprint.get("/admin/sources")
 @admin_only
 def sources() -> ResponseReturnValue:
-    """Every source of the config, and how it does."""
+    """Every source of the config, its light, and what is wrong where it is not green."""
+    moment = now()
     with db().reading() as session:
+        version = _version(lights.lights(deliveries.signals(session, config()), moment))
+        if _knows(version):
+            return unchanged(version)
         statuses = deliveries.source_statuses(session, config())
-    return render_template("sources.html", statuses=statuses, address_of=address_of)
+        astray = deliveries.astray(session)
+    page = render_template(
+        "sources.html",
+        found=list(zip(statuses, lights.lights(statuses, moment), strict=True)),
+        version=version,
+        astray=astray if astray and astray.last_at > moment - ASTRAY else None,
+        address_of=address_of,
+    )
+    return fresh(make_response(page), version)
+
+
+def _version(found: list[lights.Light], *more: object) -> str:
+    """What tells an open page that a light has changed: it asks with If-None-Match, as the board does."""
+    return lights.version(found, get_locale(), near_day(now().date()), *more)
+
+
+def _knows(version: str) -> bool:
+    """Whether this is an open page that has this version already."""
+    return request.headers.get("HX-Request") == "true" and request.if_none_match.contains_weak(version)
 
 
 @blueprint.get("/admin/sources.csv")
@@ -91,13 +118,14 @@ def sources_csv() -> ResponseReturnValue:
         statuses = deliveries.source_statuses(session, config())
     header = (
         _("Source"), _("Tool"), _("Last delivery"), _("Last pull"), _("Facts"), _("Failed"), _("Waiting"),
-        _("Accounts"), _("Unlinked accounts"),
+        _("Accounts"), _("Unlinked accounts"), _("Refused"), _("Frozen since"),
     )  # fmt: skip
     rows = [
         (
             one.name, one.title, iso(one.last_delivery.received_at) if one.last_delivery else None,
             iso(one.state.pulled_at) if one.state.pulled_at else None, one.events,
             one.deliveries.get("failed", 0), one.deliveries.get("pending", 0), one.accounts, one.unlinked,
+            one.state.refused, iso(one.state.frozen_at) if one.state.frozen_at else None,
         )
         for one in statuses
     ]  # fmt: skip
@@ -139,17 +167,30 @@ def jobs_csv() -> ResponseReturnValue:
 @blueprint.get("/admin/sources/<name>")
 @admin_only
 def source(name: str) -> ResponseReturnValue:
-    """One source: the address to paste, its proof, its secrets, its accounts."""
-    plugin = _plugin(name)
+    """One source: its light, the address to paste, what to tick, its accounts, its secrets, its past."""
+    plugin, moment = plugin_of(name), now()
     with db().reading() as session:
-        status = next(one for one in deliveries.source_statuses(session, config()) if one.name == name)
+        signals = deliveries.signals(session, config(), name)
+        backfill = deliveries.backfilling.of_source(session, name)
+        version = _version(lights.lights(signals, moment), backfill)
+        if _knows(version):
+            return unchanged(version)
+        [status] = deliveries.source_statuses(session, config(), name)
         accounts = deliveries.unlinked(session, name, MOST_ACCOUNTS)
         everybody = people.directory(session, limit=MOST_OPTIONS + 1)
         changing = deliveries.rotations(plugin, deliveries.newest(session, name))
+        told = acts.told(session, name)
     by_name = {person.name.casefold(): person.handle for person, _team in everybody}
-    return render_template(
+    page = render_template(
         "source.html",
         status=status,
+        light=lights.light(status, moment),
+        version=version,
+        backfill=backfill,
+        progress=deliveries.backfilling.progress(backfill) if backfill else None,
+        most_days=deliveries.backfilling.MOST_DAYS,
+        can_backfill=deliveries.can_backfill(plugin),
+        told=told,
         address=address_of(name),
         proof=_(PROOFS[plugin.proof]),
         earns=plugin.earns,
@@ -163,16 +204,21 @@ def source(name: str) -> ResponseReturnValue:
         samples=deliveries.sample_names(plugin),
         can_try=deliveries.can_try(plugin),
     )
+    return fresh(make_response(page), version)
 
 
 @blueprint.post("/admin/sources/<name>/pull")
 @admin_only
 def pull(name: str) -> ResponseReturnValue:
     """Let the clock pull at its next tick: a pull may take longer than a browser waits."""
-    if _plugin(name).api_url() is None:
+    if plugin_of(name).api_url() is None:
         abort(404)
-    with db().writing() as session:
-        deliveries.pull_soon(session, name, now())
+    try:
+        with db().writing() as session:
+            deliveries.pull_soon(session, name, now())
+    except Invalid as error:
+        flash(error.message, "error")
+        return redirect(url_for(".source", name=name), 303)
     flash(_("The clock pulls it within half a minute. Load this page again to see how it went."), "success")
     return redirect(url_for(".source", name=name), 303)
 
@@ -213,7 +259,7 @@ def link(identity: int) -> ResponseReturnValue:
 @admin_only
 def test(name: str) -> ResponseReturnValue:
     """Show what a body would become, and store nothing."""
-    plugin = _plugin(name)
+    plugin = plugin_of(name)
     use, body = request.form.get("use", "pasted"), request.form.get("body", "")
     found = None
     with db().reading() as session:
@@ -379,12 +425,6 @@ def readable(body: bytes) -> str:
         except (ValueError, RecursionError):
             pass
     return text
-
-
-def _plugin(name: str) -> Plugin:
-    if name not in config().plugins or name == OWN_SOURCE:
-        abort(404)
-    return config().plugins[name]
 
 
 def _asked() -> Asked:

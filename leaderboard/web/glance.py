@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from flask import url_for
 from flask_babel import gettext as _
@@ -13,8 +12,8 @@ from leaderboard import announcements, invitations
 from leaderboard.deliveries import SourceStatus
 from leaderboard.health import PULLS_FAILED, Health
 from leaderboard.tables import Heartbeat
+from leaderboard.web.lights import Light
 
-FEEDING = timedelta(days=1)
 FAULTS = 5
 """Single announcements or jobs that are named; of more the rest is one line."""
 
@@ -31,19 +30,12 @@ class Trouble:
     calm: bool = False
 
 
-@dataclass(frozen=True)
-class Light:
-    """How a source feeds: "good", "calm" (nothing lately, or nothing yet) or "bad", when it last did, and in words."""
-
-    name: str
-    title: str
-    light: str
-    words: str
-    at: datetime | None
-
-
 def troubles(
-    session: Session, found: Health, statuses: list[SourceStatus], beats: list[Heartbeat]
+    session: Session,
+    found: Health,
+    statuses: list[SourceStatus],
+    shining: list[Light],
+    beats: list[Heartbeat],
 ) -> list[Trouble]:
     """Everything that needs a person, the most urgent first."""
     return [
@@ -53,6 +45,8 @@ def troubles(
         *_failed_deliveries(statuses),
         *_outbox(session),
         *_letters(session),
+        *_refused(shining),
+        *_frozen(statuses),
         *_accounts(statuses),
     ]
 
@@ -133,6 +127,42 @@ def _failed_deliveries(statuses: list[SourceStatus]) -> Iterator[Trouble]:
             )
 
 
+def _refused(shining: list[Light]) -> Iterator[Trouble]:
+    """Sources whose set-up does not work yet; what is refused of one that works may be anybody's."""
+    for one in shining:
+        if (
+            one.light == "bad"
+            and one.at is None
+            and one.findings
+            and one.findings[0].since
+            and not one.findings[0].url
+        ):
+            yield Trouble(
+                _("%(title)s is not let in: %(what)s", title=one.title, what=one.findings[0].what),
+                _("Its page says what it may be. Until it is mended, nothing of it counts."),
+                url_for("admin.source", name=one.name),
+                _("Look at it"),
+                calm=True,
+            )
+
+
+def _frozen(statuses: list[SourceStatus]) -> Iterator[Trouble]:
+    for one in statuses:
+        if one.state.frozen_at is not None:
+            waiting = one.deliveries.get("pending", 0)
+            yield Trouble(
+                _("%(title)s is frozen", title=one.title),
+                ngettext(
+                    "Nothing of it is posted; %(num)s delivery waits.",
+                    "Nothing of it is posted; %(num)s deliveries wait.",
+                    waiting,
+                ),
+                url_for("admin.source", name=one.name, _anchor="freeze"),
+                _("Look at it"),
+                calm=True,
+            )
+
+
 def _outbox(session: Session) -> Iterator[Trouble]:
     for stuck in announcements.stuck(session, FAULTS):
         unsure = stuck.state == "unsure"
@@ -175,22 +205,3 @@ def _accounts(statuses: list[SourceStatus]) -> Iterator[Trouble]:
                 _("Link them"),
                 calm=True,
             )
-
-
-def lights(statuses: list[SourceStatus], now: datetime) -> list[Light]:
-    """Each source's light, with its last good delivery or pull."""
-    found = []
-    for one in statuses:
-        last = max((at for at in (one.last_good_at, one.state.pulled_at) if at is not None), default=None)
-        if one.state.pull_failures >= PULLS_FAILED or (
-            one.last_delivery and one.last_delivery.state == "failed"
-        ):
-            light, words = "bad", _("fails; last well") if last else _("fails")
-        elif last is None:
-            light, words = "calm", _("nothing has come yet")
-        elif now - last < FEEDING:
-            light, words = "good", _("feeds; last")
-        else:
-            light, words = "calm", _("quiet since")
-        found.append(Light(one.name, one.title, light, words, last))
-    return found

@@ -109,6 +109,9 @@ def try_source(name: str) -> ResponseReturnValue:
     if answer.status_code != 202:
         flash(_("It was not taken: %(reason)s.", reason=said["error"]), "error")
         return redirect(url_for("admin.source", name=name), 303)
+    if said["state"] == "pending":
+        flash(_("The test was signed and checked. It waits: the source is frozen."), "info")
+        return redirect(url_for("admin.delivery", number=said["delivery"]), 303)
     flash(
         _("The test was signed, checked and taken in: a solved ticket of yours, which earns nothing."),
         "success",

@@ -64,6 +64,13 @@ class Chatwoot(Plugin):
         "promise.made",
         "promise.kept",
     )
+    to_tick = (
+        "Message created",
+        "Message updated",
+        "Conversation updated",
+        "Conversation status changed",
+    )
+    to_grant = ("Access token of an Administrator of this account",)
 
     address: str = "https://app.chatwoot.com"
     account_id: int

@@ -68,6 +68,11 @@ class DemoDesk(Plugin):
         "promise.made",
         "promise.kept",
     )
+    to_tick = ("all events",)
+    to_grant = (
+        "facts: read",
+        "agents: read",
+    )
 
     secret: Secret
     previous_secret: Secret | None = None  # stays valid while you change `secret` on both sides

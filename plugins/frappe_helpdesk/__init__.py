@@ -83,6 +83,16 @@ class FrappeHelpdesk(Plugin):
         "promise.made",
         "promise.kept",
     )
+    to_tick = (
+        "Webhook · HD Ticket · on_update, with the body of the guide",
+        "Webhook · HD Ticket Comment · after_insert",
+        "Webhook · Communication · after_insert",
+        "Enable Security, with the secret as Webhook Secret",
+    )
+    to_grant = (
+        "the roles Agent and Agent Manager",
+        "the right to read Communication, for answers",
+    )
     page_size: ClassVar[int] = 100
 
     address: str

@@ -63,6 +63,8 @@ class FreeScout(Plugin):
         "promise.kept",
         "fact.withdrawn",
     )
+    to_tick = ("Events: all that begin with conversation",)
+    to_grant = ("the API key of Manage > API & Webhooks",)
 
     address: str
     secret: Secret

@@ -66,6 +66,14 @@ class Freshdesk(Plugin):
         "promise.made",
         "promise.kept",
     )
+    to_tick = (
+        "When an action is performed by: Agent or requester",
+        "Involves any of these events: Tag is added · thanks",
+        "Action: Trigger webhook · POST · JSON, with the body of the guide and our header",
+    )
+    to_grant = (
+        "the API key of an agent with Global access who sees every ticket, its ratings and its notes",
+    )
 
     domain: str
     secret: Secret

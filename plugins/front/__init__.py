@@ -61,6 +61,15 @@ class Front(Plugin):
         "promise.kept",
         "fact.withdrawn",
     )
+    to_tick = (
+        "Conversation archived",
+        "Conversation reopened",
+        "New comment added",
+        "Tag added",
+        "Tag removed",
+        "Outbound sent",
+    )
+    to_grant = ("Scope: Shared resources · read",)
 
     signing_key: Secret | None = None  # of an application's webhook
     previous_signing_key: Secret | None = None

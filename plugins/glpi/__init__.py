@@ -73,6 +73,8 @@ class Glpi(Plugin):
         "promise.kept",
         "fact.withdrawn",
     )
+    to_tick = ("Followup · New, Update, Delete", "Solution · New", "Ticket · Delete")
+    to_grant = ("a profile that reads all tickets, private followups, the FAQ and users",)
     page_size: ClassVar[int] = 50
 
     address: str

@@ -67,6 +67,12 @@ class Gorgias(Plugin):
         "promise.made",
         "promise.kept",
     )
+    to_tick = (
+        "HTTP integration · Trigger: Ticket updated, with the body of the guide",
+        "HTTP integration · Trigger: Ticket message created, with the body of the guide",
+        "Header X-Extra-Mile-Secret",
+    )
+    to_grant = ("REST API key of a user who may see all tickets",)
 
     domain: str
     secret: Secret

@@ -44,6 +44,12 @@ class HelpScout(Plugin):
 
     title = "Help Scout"
     earns = ("thanks.received", "rating.good", "rating.bad", "ticket.replied", "help.given")
+    to_tick = (
+        "Satisfaction Ratings: Rating received",
+        "Conversations: Note created",
+        "Conversations: Agent reply created",
+    )
+    to_grant = ("an app of a user who sees every mailbox, with access to Reports",)
 
     secret: Secret
     previous_secret: Secret | None = None

@@ -70,6 +70,15 @@ class HubSpot(Plugin):
         "promise.made",
         "promise.kept",
     )
+    to_tick = (
+        "Workflow, ticket-based · Send a webhook · POST · Include request signature in header; as in the guide",
+        "or the app's Webhooks · Ticket · property changed: hs_ticket_reopened_at, hs_last_message_sent_at",
+    )
+    to_grant = (
+        "tickets",
+        "crm.objects.owners.read",
+        "crm.objects.contacts.read",
+    )
 
     webhook_url: str  # our address as it was pasted into HubSpot, which signs it
     client_secret: Secret

@@ -60,6 +60,14 @@ class Intercom(Plugin):
         "promise.kept",
         "fact.withdrawn",
     )
+    to_tick = (
+        "conversation.rating.added",
+        "conversation.admin.closed, .opened, .replied, .noted",
+        "conversation.deleted",
+        "ticket.closed, ticket.state.updated, ticket.note.created",
+        "article.published",
+    )
+    to_grant = ("Read conversations, tickets, admins and articles",)
 
     client_secret: Secret
     previous_client_secret: Secret | None = None

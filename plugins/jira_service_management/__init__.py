@@ -80,6 +80,16 @@ class JiraServiceManagement(Plugin):
         "promise.made",
         "promise.kept",
     )
+    to_tick = (
+        "Issue · updated",
+        "Comment · created",
+        "a filter, such as project = SUP",
+        "Exclude body: off",
+    )
+    to_grant = (
+        "Browse projects, in each service project",
+        "Browse users and groups",
+    )
 
     address: str
     projects: tuple[ProjectKey, ...] = Field(min_length=1)  # the keys of the service projects

@@ -54,6 +54,10 @@ class Mailbox(Plugin):
 
     title = "Mailbox"
     earns = ("thanks.received",)
+    to_grant = (
+        "IMAP over TLS, with a password of its own (an app password)",
+        "read access to the folders",
+    )
     sends = False
 
     host: Domain

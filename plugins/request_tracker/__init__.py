@@ -80,6 +80,19 @@ class RequestTracker(Plugin):
         "promise.made",
         "promise.kept",
     )
+    to_tick = (
+        "Scrip · Condition: On Transaction",
+        "Scrip · Action: User Defined, with the script of the guide",
+    )
+    to_grant = (
+        "View queue",
+        "View ticket summaries",
+        "View ticket private commentary",
+        "View custom field values",
+        "View group",
+        "View articles, if articles count",
+        "Manage auth tokens",
+    )
 
     address: str
     secret: Secret

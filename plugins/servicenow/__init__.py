@@ -76,6 +76,11 @@ class ServiceNow(Plugin):
         "promise.made",
         "promise.kept",
     )
+    to_tick = (
+        "Business rule: Incident · async · Insert, Update",
+        "Business rule: Assessment Instance · async · Update",
+    )
+    to_grant = ("itil and assessment_admin, or roles that read the guide's tables",)
 
     address: str
     secret: Secret

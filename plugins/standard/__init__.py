@@ -179,6 +179,10 @@ class Standard(Plugin):
 
     title = "Standard Webhooks"
     earns = TYPES
+    to_tick = (
+        "POST, application/json, signed as Standard Webhooks (webhook-id, webhook-timestamp, webhook-signature)",
+        "each type of fact that you want to count: thanks.received, rating.good, rating.bad, promise.made …",
+    )
 
     secret: Secret
     """whsec_ and 24 to 64 bytes in base64, as the sender shows it."""

@@ -71,6 +71,11 @@ class Zammad(Plugin):
         "promise.kept",
         "fact.withdrawn",
     )
+    to_tick = (
+        "Trigger · Activated by: Action · Execution: always · Action is created or updated",
+        "Execute: Webhook · Extra Mile",
+    )
+    to_grant = ("ticket.agent", "admin.user", "knowledge_base.editor, with knowledge_base = true")
 
     address: str
     secret: Secret

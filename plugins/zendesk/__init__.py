@@ -63,6 +63,11 @@ class Zendesk(Plugin):
         "promise.missed",
         "fact.withdrawn",
     )
+    to_tick = (
+        "Webhook 1 · Trigger or automation, with the two triggers of the guide",
+        "Webhook 2 · Zendesk events: Ticket status changed, Ticket comment added, Ticket merged, Article published",
+    )
+    to_grant = ("Allow API token access, and a token of an admin",)
 
     subdomain: str
     signing_secret: Secret

@@ -95,6 +95,22 @@ class ZohoDesk(Plugin):
         "promise.kept",
         "fact.withdrawn",
     )
+    to_tick = (
+        "Ticket Add",
+        "Ticket Update, with the previous state",
+        "Ticket Delete",
+        "Ticket Thread Add",
+        "Ticket Comment Add",
+        "Article Add",
+        "Article Update",
+    )
+    to_grant = (
+        "Desk.tickets.READ",
+        "Desk.search.READ",
+        "Desk.articles.READ",
+        "Desk.agents.READ",
+        "Desk.basic.READ",
+    )
     page_size: ClassVar[int] = 50  # the most that every list allows
 
     org_id: str
