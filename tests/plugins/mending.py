@@ -248,6 +248,25 @@ def frappe_helpdesk(at: datetime) -> Sent:
     ]
 
 
+def crisp(at: datetime) -> Sent:
+    bad, replied, good = (int(moment.timestamp() * 1000) for moment in moments(at))
+    website, session = "42286ab3-b29a-4fde-8538-da0ae501d825", {"session_id": "session_9"}
+
+    def sent(kind: str, at: int, **data: Any) -> tuple[Any, dict[str, str]]:
+        return {"website_id": website, "event": kind, "data": {**session, **data}, "timestamp": at}, {}
+
+    def said(at: int, by: str, kind: str, **more: Any) -> tuple[Any, dict[str, str]]:
+        user = {"user_id": by, "type": "operator"}
+        message = {"from": "operator", "type": kind, "fingerprint": at, "timestamp": at, "user": user}
+        return sent("message:received", at, **message, **more)
+
+    return [
+        sent("session:sync:rating", bad, rating={"stars": 1, "comment": "Words"}),
+        said(replied, ANA, "text", content="Words"),
+        said(good, "88", "note", content="#thanks Words", mentions=[ANA]),
+    ]
+
+
 MENDING: dict[str, Callable[[datetime], Sent]] = {
     "demo": demo,
     "standard": standard,
@@ -259,6 +278,7 @@ MENDING: dict[str, Callable[[datetime], Sent]] = {
     "freescout": freescout,
     "front": front,
     "servicenow": servicenow,
+    "crisp": crisp,
     "hubspot": hubspot,
     "request_tracker": request_tracker,
     "gorgias": gorgias,

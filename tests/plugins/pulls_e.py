@@ -1,15 +1,16 @@
-"""How Zoho Desk and GLPI are pulled in the tests."""
+"""How Zoho Desk, GLPI and Crisp are pulled in the tests."""
 
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, ClassVar
 
 from leaderboard.plugin import Plugin
+from plugins.crisp import Crisp
 from plugins.glpi import Glpi
 from plugins.zoho_desk import ZohoDesk
 from tests.plugins.pulled import Pulled
 from tests.plugins.tools import NOW, Tool
-from tests.plugins.tools_e import GlpiTool, ZohoTool, local, stamp
+from tests.plugins.tools_e import WEBSITE, CrispTool, GlpiTool, ZohoTool, local, stamp
 
 
 def zoho_desk(tool: ZohoTool) -> Pulled:
@@ -82,7 +83,38 @@ def glpi(tool: GlpiTool) -> Pulled:
     )
 
 
+def crisp(tool: CrispTool) -> Pulled:
+    class Local(Crisp):
+        page_size: ClassVar[int] = 2
+
+        def api_url(self) -> str:
+            return tool.address
+
+    def make(**settings: Any) -> Plugin:
+        return Local(**{"website_id": WEBSITE, "identifier": "id", "key": "key", **settings})
+
+    def show() -> None:
+        hours = [NOW - timedelta(hours=number) for number in range(8)]
+        data = {"data": {"promised_for": f"{NOW:%Y-%m-%dT%H:%M:%SZ}"}}
+        tool.change(3, hours[1], state="resolved", meta=data)
+        tool.write(3, 31, "88", hours[2])
+        tool.write(3, 32, "77", hours[1], type="event", content={"namespace": "state:resolved"})
+
+    return Pulled(
+        tool,
+        make,
+        f"/v1/website/{WEBSITE}/conversations/1",
+        lambda number, at: tool.thank(number, at, "Thank you"),
+        "message/session_{0}/{0}/thanks",
+        tool.conversations,
+        "session_id",
+        {"session_id": "session_odd"},
+        show=show,
+    )
+
+
 MAKERS: dict[str, tuple[type[Tool], Callable[[Any], Pulled]]] = {
     "zoho_desk": (ZohoTool, zoho_desk),
     "glpi": (GlpiTool, glpi),
+    "crisp": (CrispTool, crisp),
 }

@@ -14,6 +14,8 @@ from tests.plugins import OF_TOOL, SENDING, Sample, leaves, replaced, translated
 
 IN_HTML = {"freescout", "glpi"}
 """Tools that bring the customer's words as HTML only."""
+BEFORE = {"crisp": "#thanks "}
+"""What stands before the customer's words in the same text."""
 
 each_tool = pytest.mark.parametrize("tool", SENDING)
 patient = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
@@ -55,15 +57,15 @@ def test_every_text_of_the_corpus_in_every_place_ends_cleanly(tool: str) -> None
 def test_every_text_of_the_corpus_as_the_customers_words_is_kept_or_refused(tool: str) -> None:
     thanked = (s for s in OF_TOOL[tool] if s.events and s.events[0].kind == "thanks.received")
     sample = next(s for s in thanked if s.events[0].text)
-    value, plugin = sample.json(), sample.plugin
+    value, plugin, before = sample.json(), sample.plugin, BEFORE.get(tool, "")
     path = next(
         path
         for path, held in leaves(value)
-        if held == sample.events[0].text
+        if held == before + (sample.events[0].text or "")
         or (tool in IN_HTML and isinstance(held, str) and plain_text(held) == sample.events[0].text)
     )
     for name, written in corpus.texts().items():
-        events = translated(plugin, sample.delivery(replaced(value, path, written)))
+        events = translated(plugin, sample.delivery(replaced(value, path, before + written)))
         assert_sound(events)
         text = plain_text(written) if tool in IN_HTML and events is not None else written
         if events is None:

@@ -1,4 +1,4 @@
-"""Zoho Desk and GLPI over a real socket: 204 for an empty list, 206 for a page of one."""
+"""Zoho Desk, GLPI and Crisp over a real socket: 204 for an empty list, 206 for a page of one."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -178,3 +178,73 @@ class GlpiTool(Tool):
             return Said(["ERROR_RANGE_EXCEED_TOTAL", "provided range exceeds total count"], status=400)
         page = rows[first : last + 1]
         return Said(page, status=206 if len(page) < len(rows) else 200)
+
+
+WEBSITE = "42286ab3-b29a-4fde-8538-da0ae501d825"
+
+
+def milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+class CrispTool(Tool):
+    """Conversations in numbered pages, the last changed first; their messages back in time; operators."""
+
+    size = 2
+    authorization = "Basic aWQ6a2V5"  # id:key
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conversations: list[Item] = []
+        self.messages: dict[str, list[Item]] = {}
+        self.operators: list[Item] = []
+
+    def change(self, number: int, at: datetime, **more: Any) -> None:
+        session = f"session_{number}"
+        self.conversations[:] = [other for other in self.conversations if other["session_id"] != session]
+        conversation = {"session_id": session, "state": "unresolved", "updated_at": milliseconds(at)}
+        self.conversations.append(
+            {**conversation, "assigned": {"user_id": "77"}, "meta": {"data": {}}, **more}
+        )
+
+    def write(self, number: int, fingerprint: int, user: str, at: datetime, **more: Any) -> None:
+        """A private note, unless said otherwise."""
+        message = {
+            "fingerprint": fingerprint,
+            "timestamp": milliseconds(at),
+            "from": "operator",
+            "type": "note",
+        }
+        said = {"content": "Words", "user": {"type": "operator", "user_id": user}, "mentions": []}
+        self.messages.setdefault(f"session_{number}", []).append({**message, **said, **more})
+
+    def thank(self, number: int, at: datetime, words: str) -> None:
+        self.change(number, at)
+        self.write(number, number, "99", at, content=f"#thanks {words}", mentions=["77"])
+
+    def answer(self, asked: Asked) -> Said:
+        if (
+            asked.headers.get("Authorization") != self.authorization
+            or asked.headers.get("X-Crisp-Tier") != "plugin"
+        ):
+            return Said({"error": True, "reason": "invalid_session", "data": {}}, status=401)
+        path = asked.path.removeprefix(f"/v1/website/{WEBSITE}/")
+        if path == "operators/list":
+            return self._said(self.operators)
+        if path.startswith("conversations/"):
+            assert asked.query["order_date_updated"] == "1"
+            changed = sorted(self.conversations, key=lambda item: -item["updated_at"])
+            begin = (int(path.split("/")[1]) - 1) * int(asked.query["per_page"])
+            end = begin + int(asked.query["per_page"])
+            return self._said(changed[begin:end], end < len(changed))
+        if path.endswith("/messages"):
+            before = int(asked.query.get("timestamp_before", 10**15))
+            written = sorted(
+                self.messages.get(path.split("/")[1], []), key=lambda message: message["timestamp"]
+            )
+            written = [message for message in written if message["timestamp"] < before]
+            return self._said(written[-self.size :], len(written) > self.size)
+        return Said({"error": True, "reason": "route_not_found", "data": {}}, status=404)
+
+    def _said(self, data: list[Item], more: bool = False) -> Said:
+        return Said({"error": False, "reason": "listed", "data": data}, status=206 if more else 200)
