@@ -22,8 +22,6 @@ ADDRESS = re.compile(r"[^\s@<>\"(),:;\\]{1,64}@[a-z0-9](?:[a-z0-9.-]{0,250}[a-z0
 def sender(mail: Message) -> str | None:
     """The one address that a mail is from, in lower case; None where there is none or more than one."""
     written = [str(value) for value in mail.get_all("From", [])]
-    if len(written) != 1:
-        return None
     found = {address.lower() for _, address in getaddresses(written) if address}
     address = found.pop() if len(found) == 1 else ""
     return address if is_address(address) else None

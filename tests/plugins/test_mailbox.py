@@ -296,6 +296,7 @@ def test_what_others_wrote_below_is_not_believed() -> None:
     for lines in (
         [ours.format("spf=none"), "Received: by mx.example.com", ours.format(forged)],
         [ours.format("dmarc=fail"), ours.format(forged)],
+        [ours.format("dmarc=none"), ours.format(forged)],
     ):
         assert of(mail(*lines, proof="")) == []
 
