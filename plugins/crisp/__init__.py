@@ -68,6 +68,12 @@ class Crisp(Plugin):
         "fact.withdrawn",
     )
     page_size: ClassVar[int] = 50
+    to_tick = ("message:send", "message:received", "message:removed", "session:sync:rating")
+    to_grant = (
+        "website:conversation:sessions (read)",
+        "website:conversation:messages (read)",
+        "website:operators (read)",
+    )
 
     website_id: str
     signing_secret: Secret | None = None  # of a plugin hook
