@@ -127,7 +127,7 @@ class DjangoHelpdesk(Plugin):
             if only in (None, number):
                 changed = None if solved == was else "solved" if solved else "reopened"
                 yield from self._fact(ticket, [each for _, _, each in history[:place]], one, moment, changed)
-        if history:
+        if history and only in (None, history[-1][1]):
             yield from self._promised(ticket, history[-1][0])
 
     def _fact(

@@ -1,12 +1,11 @@
 """Salesforce Service Cloud: a pull of cases' history, milestones, comments, mails, posts, surveys and articles by SOQL."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urljoin
+from urllib.parse import parse_qsl, urlencode
 
 import httpx
 from pydantic import field_validator
@@ -20,66 +19,28 @@ from leaderboard.plugin import (
     Plugin,
     Secret,
     beginning,
-    fetch_json,
     fetch_token,
     id_of,
     iso,
-    list_of,
     object_of,
     parse_due,
     parse_time,
     read_each,
     refuse_unread,
     text_of,
-    walk,
     web_address,
     zone_name,
 )
+
+from .soql import CASE, ID, USER, Around, Ask, Part, Row, asking, each_of, ids_in, quoted
 
 RATED: dict[str, Kind] = {"good": "rating.good", "thanks": "thanks.received", "bad": "rating.bad"}
 # What the history calls a change of owner:
 # https://developer.salesforce.com/docs/platform/object-reference/references/standard-objects/object-casehistory.html
 OWNED = ("Owner", "ownerAssignment", "ownerAccepted", "ownerEscalated")
 SENT = "3"  # of EmailMessage.Status
-USER, CASE = "005", "500"  # how the ids of users and of cases begin; a queue's is 00G
-API = "/services/data/v62.0"
 OVERLAP = timedelta(minutes=5)  # a row is dated when it is saved, and seen when that is committed
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,79}")
-ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
-MOST_IDS = 200
-
-Row = dict[str, Any]
-Ask = Callable[[Iterable[str], str, str, str], Iterator[list[Any]]]
-
-
-@dataclass(frozen=True)
-class Part:
-    """One list of rows: what is asked for, and the column of time by which it is read."""
-
-    name: str
-    table: str
-    columns: tuple[str, ...]
-    at: str
-    only: str = ""
-
-
-@dataclass
-class Around:
-    """What belongs to a page of rows."""
-
-    cases: dict[str, Row] = field(default_factory=dict)
-    owners: dict[str, list[tuple[datetime, str]]] = field(default_factory=dict)
-    """By case, when an owner left it, and who, the oldest change first."""
-    staff: set[str] = field(default_factory=set)
-    subjects: dict[str, str] = field(default_factory=dict)
-    """By a survey's invitation, the case it was sent for."""
-    words: dict[str, str] = field(default_factory=dict)
-
-    def agents(self, case: str, moment: datetime) -> tuple[str, ...]:
-        """Who owned the case then; nobody where it stood in a queue."""
-        left = (old for at, old in self.owners.get(case, ()) if at > moment)
-        owner = next(left, None) or id_of(self.cases[case].get("OwnerId"))
-        return (owner,) if owner and owner.startswith(USER) else ()
 
 
 class Salesforce(Plugin):
@@ -174,7 +135,7 @@ class Salesforce(Plugin):
     def _parts(self) -> Iterator[Part]:
         tracked = [name for name in ("Status", self.rating_field, self.promise_field) if name]
         changes = ("CaseId", "Field", "OldValue", "NewValue", "CreatedById")
-        yield Part("history", "CaseHistory", changes, "CreatedDate", f"Field IN {_quoted(tracked)}")
+        yield Part("history", "CaseHistory", changes, "CreatedDate", f"Field IN {quoted(tracked)}")
         if self.rating_question:
             answers = ("ResponseId", "InvitationId", "NumberValue", "ChoiceValue")
             asked = f"QuestionId = '{self.rating_question}'"
@@ -198,26 +159,32 @@ class Salesforce(Plugin):
     def _around(self, ask: Ask, rows: list[Any]) -> Around:
         """The cases that these rows belong to, with their changes of owner; and which authors are one's own staff."""
         around = Around()
-        each = partial(_each, ask)
-        for row in each("SurveySubject", ("SubjectId", "ParentId"), "ParentId", _ids(rows, "InvitationId")):
+        each = partial(each_of, ask)
+        for row in each("SurveySubject", ("SubjectId", "ParentId"), "ParentId", ids_in(rows, "InvitationId")):
             if str(row.get("SubjectId")).startswith(CASE):
                 around.subjects[str(row.get("ParentId"))] = str(row["SubjectId"])
         if self.words_question:
             columns, only = ("ResponseId", "ResponseShortText"), f"QuestionId = '{self.words_question}'"
-            for row in each("SurveyQuestionResponse", columns, "ResponseId", _ids(rows, "ResponseId"), only):
+            for row in each(
+                "SurveyQuestionResponse", columns, "ResponseId", ids_in(rows, "ResponseId"), only
+            ):
                 around.words[str(row.get("ResponseId"))] = text_of(row.get("ResponseShortText") or "").strip()
-        cases = {*_ids(rows, "CaseId"), *_ids(rows, "ParentId"), *around.subjects.values()}
+        cases = {*ids_in(rows, "CaseId"), *ids_in(rows, "ParentId"), *around.subjects.values()}
         cases = {case for case in cases if case.startswith(CASE)}
-        wanted = ("OwnerId", "ContactId", *filter(None, (self.words_field, self.promise_field)))
+        wanted = (
+            "OwnerId",
+            "ContactId",
+            *filter(None, (self.rating_field, self.words_field, self.promise_field)),
+        )
         around.cases = {str(row.get("Id")): row for row in each("Case", wanted, "Id", cases)}
-        only = f"Field IN {_quoted(OWNED)}"
+        only = f"Field IN {quoted(OWNED)}"
         for row in each("CaseHistory", ("CaseId", "OldValue"), "CaseId", cases, only):
             old = row.get("OldValue")
             # Each change is there twice, with names and with ids; the page above says so
             if isinstance(old, str) and ID.fullmatch(old):
                 left = (parse_time(row.get("CreatedDate")), old)
                 around.owners.setdefault(str(row.get("CaseId")), []).append(left)
-        staff = each("User", (), "Id", _ids(rows, "CreatedById"), "UserType = 'Standard'")
+        staff = each("User", (), "Id", ids_in(rows, "CreatedById"), "UserType = 'Standard'")
         around.staff = {str(row.get("Id")) for row in staff}
         return around
 
@@ -247,7 +214,9 @@ class Salesforce(Plugin):
         if not isinstance(field, str) or number is None:
             raise Invalid("a change does not say what was changed")
         if field == self.rating_field:
-            words = text_of(around.cases[case].get(self.words_field or "") or "").strip()
+            # The words are those of now: an earlier rating had others
+            held = around.cases[case] if _said(around.cases[case].get(field)) == _said(new) else {}
+            words = text_of(held.get(self.words_field or "") or "").strip()
             by = id_of(row.get("CreatedById"))
             # Who enters their own rating earns nothing; a survey writes as nobody's colleague
             yield from self._rated(number, case, new, words, moment, around, by if by in agents else None)
@@ -283,7 +252,7 @@ class Salesforce(Plugin):
         around: Around,
         giver: str | None,
     ) -> Iterator[Event]:
-        said = f"{value:g}" if isinstance(value, float) else str(value)
+        said = _said(value)
         told = "good" if said in self.good_ratings else "bad" if said in self.bad_ratings else None
         if told:
             told = "thanks" if told == "good" and words else told
@@ -394,56 +363,15 @@ class Salesforce(Plugin):
         }
         url = f"{self.address}/services/oauth2/token"
         token, served_at = fetch_token(http, url, form, "address, client_id and client_secret")
-        return partial(self._ask, http, {"Authorization": f"Bearer {token}"}), served_at
-
-    def _ask(
-        self,
-        http: httpx.Client,
-        headers: dict[str, str],
-        columns: Iterable[str],
-        table: str,
-        where: str,
-        at: str,
-    ) -> Iterator[list[Any]]:
-        """The rows, a page at a time, the oldest first."""
-        chosen = ", ".join(dict.fromkeys(("Id", at, *columns)))
-        soql = f"SELECT {chosen} FROM {table} WHERE {where} ORDER BY {at}, Id"  # noqa: S608  (ids, and names that were looked at)
-        first = f"{self.address}{API}/query?{urlencode({'q': soql})}"
-        for answer in walk(first, partial(fetch_json, http, headers=headers), self._following):
-            yield list_of(object_of(answer.json, "the answer").get("records"), "records")
-
-    def _following(self, said: Any) -> str | None:
-        said = object_of(said, "the answer")
-        if said.get("done") is not False:
-            return None
-        following = said.get("nextRecordsUrl")
-        if not isinstance(following, str):
-            raise Invalid("Salesforce does not say where its list goes on")
-        return urljoin(f"{self.address}/", following)
+        return asking(http, self.address, token), served_at
 
     def _link(self, case: str) -> str:
         return f"{self.address}/{case}"
 
 
-def _each(
-    ask: Ask, table: str, columns: tuple[str, ...], by: str, ids: Iterable[str], only: str = ""
-) -> Iterator[Row]:
-    """The rows with one of these ids, asked for so many at a time that an address can hold them."""
-    wanted = sorted(ids)
-    for start in range(0, len(wanted), MOST_IDS):
-        where = f"{by} IN {_quoted(wanted[start : start + MOST_IDS])}" + (f" AND {only}" if only else "")
-        for rows in ask(columns, table, where, "CreatedDate"):
-            yield from (object_of(item, "a row") for item in rows)
-
-
-def _ids(rows: Iterable[Any], name: str) -> set[str]:
-    """What stands in a column and is an id: only that may go into a question."""
-    found = (row.get(name) for row in rows if isinstance(row, dict))
-    return {value for value in found if isinstance(value, str) and ID.fullmatch(value)}
-
-
-def _quoted(values: Iterable[str]) -> str:
-    return "(" + ", ".join(f"'{value}'" for value in values) + ")"
+def _said(value: Any) -> str:
+    """A rating as the settings write it, whether it came as 5, 5.0 or "5"."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _moments(at: str, item: Any) -> list[datetime]:

@@ -122,6 +122,16 @@ def test_the_settings_say_what_a_rating_means(
     assert desk[1].events(http, good_ratings=("Great",), bad_ratings=("Poor",))[0] == []
 
 
+def test_an_earlier_rating_is_not_given_the_words_of_a_later_one(desk: Desk, http: httpx.Client) -> None:
+    tool, pulled = desk
+    tool.thank(2, NOW - HOUR)
+    tool.change(1, sf_id(2, "500"), "CSAT__c", None, "1", NOW - 2 * HOUR)
+    assert [(event.kind, event.text) for event in pulled.events(http)[0]] == [
+        ("rating.bad", None),
+        ("thanks.received", "Thank you"),
+    ]
+
+
 def test_an_answered_survey_is_the_cases_rating(desk: Desk, http: httpx.Client) -> None:
     tool, pulled = desk
     case, response, invitation = tool.open(1), sf_id(2), sf_id(3)
@@ -232,7 +242,7 @@ def test_a_complaint_that_was_mended_is_a_recovery_and_a_promise_closed_in_time_
             who = {"account": account, "person_id": company[name]}
             session.add(Identity(source="salesforce", linked_at=NOON, created_at=NOON, **who))
     tool.now = NOON
-    due = {"CSAT_Words__c": "Words", "Promised_For__c": sf_time(NOON)}
+    due = {"CSAT__c": 5, "CSAT_Words__c": "Words", "Promised_For__c": sf_time(NOON)}
     case = tool.open(1, **due)
     tool.change(2, case, "CSAT__c", None, "1", NOON - 6 * HOUR)
     mail = {"ParentId": case, "CreatedById": MINE, "Incoming": False, "Status": "3"}

@@ -132,7 +132,7 @@ class SalesforceTool(Tool):
     def thank(
         self, number: int, at: datetime, value: Any = "5", words: str = "Thank you", **more: Any
     ) -> None:
-        case = self.open(number, CSAT_Words__c=words)
+        case = self.open(number, CSAT__c=value, CSAT_Words__c=words)
         self.change(number, case, "CSAT__c", None, value, at, **more)
 
     def answer(self, asked: Asked) -> Said:
