@@ -1,6 +1,5 @@
 """Prove that ledger, scores and evidence agree; rebuild what can be computed anew."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
@@ -19,12 +18,13 @@ from leaderboard.ledger.settling import (
     in_order,
     live_points,
     outcomes_of,
+    owners,
     post_differences,
     reverse,
     score,
-    score_keys,
     tally,
 )
+from leaderboard.ledger.wholesale import score_sums
 from leaderboard.tables import WITNESSES, ClosedWeek, Person
 
 person = Person.__table__  # type: ignore[attr-defined]
@@ -100,7 +100,7 @@ def _of_person(session: Session, person_id: int, handle: str) -> Iterator[str]:
             yield f"{handle}: credit {id_} earns {evidence} by the evidence, {ledger} by the ledger"
         if ledger != noted.get(id_, 0):
             yield f"{handle}: credit {id_} says {noted.get(id_, 0)}, the ledger {ledger}"
-    wanted = _score_sums(session, [person_id])
+    wanted = score_sums(session, [person_id])
     shown = {
         (row.team_id, row.period, row.guideline, person_id): row.points
         for row in connection.execute(select(score).where(score.c.person_id == person_id))
@@ -119,18 +119,6 @@ def _of_person(session: Session, person_id: int, handle: str) -> Iterator[str]:
             told = getattr(row, name, 0)  # a week of which everything was taken back needs no tally
             if told != points:
                 yield f"{handle}: {week}: the {name} tally is {told}, the ledger {points}"
-
-
-def _score_sums(session: Session, people: Sequence[int]) -> dict[tuple[int, str, str, int], int]:
-    """What each running score of these people should be. The database adds up the lines that move the same scores."""
-    same = (entry.c.team_id, entry.c.week, entry.c.counts_on, entry.c.guideline, entry.c.person_id)
-    query = select(*same, func.sum(entry.c.points).label("points")).where(entry.c.person_id.in_(people))
-    sums: dict[tuple[int, str, str, int], int] = defaultdict(int)
-    for line in session.connection().execute(query.group_by(*same)):
-        points = int(line.points)
-        for key in score_keys(line):
-            sums[key] += points
-    return sums
 
 
 def _tally_sums(session: Session, people: Sequence[int]) -> dict[tuple[int, str], dict[str, int]]:
@@ -172,9 +160,9 @@ def _rebuild(session: Session, people: Sequence[int], now: datetime) -> int:
         connection.execute(locked.with_for_update(key_share=True))
     written = _restore_credits(session, people, now)
     facts = in_order(connection.execute(rows.where(credit.c.person_id.in_(people))))
-    written += post_differences(session, facts, outcomes_of(session, facts), now)
+    written += post_differences(session, facts, outcomes_of(session, facts), now, owners(session))
     forget_scores(session, people)
-    add_to_scores(session, _score_sums(session, people))
+    add_to_scores(session, score_sums(session, people))
     sums = _tally_sums(session, people)
     last = {(row.person_id, row.week): row for row in facts if not row.withdrawn_by}
     tallies = [

@@ -56,6 +56,7 @@ WHY = {
     "promise_late_kept": N_("The promise was kept after it was due."),
     "promise_ticket_day": N_("Cap reached: one scored promise per ticket and day."),
     "promise_day": N_("Cap reached: scored promises in one day."),
+    "moved": N_("It belongs to somebody else, or to the same person under one name: it counts there."),
     "withdrawn": N_("Taken back; its points are reversed."),
     "corrected": N_("Corrected, because another fact about the same matter changed what this one counts."),
 }

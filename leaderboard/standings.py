@@ -276,7 +276,7 @@ def explain(
     before: int | None = None,
     limit: int = 50,
 ) -> list[Line]:
-    """A person's ledger lines, the newest first; `before` is the id of the last one seen."""
+    """A person's ledger lines, the newest first, those of merged accounts too; `before` is the id of the last one seen."""
     query = (
         select(
             entry,
@@ -296,7 +296,7 @@ def explain(
         )
         .join(credit, credit.c.id == entry.c.credit_id)
         .join(event, event.c.id == entry.c.event_id)
-        .where(entry.c.person_id == person_id)
+        .where(entry.c.person_id.in_(_accounts_of(session, person_id)))
         .order_by(entry.c.id.desc())
         .limit(limit)
     )
@@ -305,6 +305,12 @@ def explain(
     if period is not None:
         query = query.where(_in_period(period))
     return [_line(row) for row in session.connection().execute(query)]
+
+
+def _accounts_of(session: Session, person_id: int) -> list[int]:
+    """The person, and whoever was merged into them: their lines stay theirs and count here."""
+    merged = select(person.c.id).where(person.c.merged_into_id == person_id)
+    return [person_id, *session.connection().execute(merged).scalars()]
 
 
 def _in_period(period: str) -> ColumnElement[bool]:

@@ -138,12 +138,12 @@ def _match(session: Session, source: str, accounts: list[Account], now: datetime
         )
         row = connection.execute(
             statement.on_conflict_do_update(index_elements=["source", "account"], set_=values).returning(
-                identity.c.id, identity.c.person_id
+                identity.c.id, identity.c.person_id, identity.c.unlinked_at
             )
         ).one()
         if row.person_id is not None:
             linked += 1
-        elif account.verified and account.email and not account.bot:
+        elif account.verified and account.email and not account.bot and row.unlinked_at is None:
             owner = _owner(session, account.email)
             if owner is not None:
                 ledger.link(session, row.id, owner, now)
@@ -157,7 +157,7 @@ def link_newcomers(session: Session, now: datetime, most: int = 200) -> int:
         select(identity.c.id, person.c.id.label("person_id"))
         .join(person, person.c.email == func.lower(identity.c.account))
         .where(identity.c.person_id.is_(None), identity.c.bot.is_(False), identity.c.account.contains("@"))
-        .where(person.c.bot.is_(False), person.c.merged_into_id.is_(None))
+        .where(identity.c.unlinked_at.is_(None), person.c.bot.is_(False))
         .order_by(identity.c.id)
     )
     found = session.connection().execute(query.limit(most)).all()
@@ -171,9 +171,7 @@ def _owner(session: Session, address: str) -> int | None:
         wanted = normal_email(address)
     except Invalid:
         return None
-    query = select(person.c.id).where(
-        person.c.email == wanted, person.c.bot.is_(False), person.c.merged_into_id.is_(None)
-    )
+    query = select(person.c.id).where(person.c.email == wanted, person.c.bot.is_(False))
     found = session.connection().execute(query).scalar()
     return int(found) if found is not None else None
 

@@ -17,6 +17,7 @@ from leaderboard.ledger.accounts import Known, accounts_of
 from leaderboard.ledger.calendar import CLOCK_SKEW, counting
 from leaderboard.ledger.facts import PROMISE_FACTS, RATINGS, REPLIES, Row, credit, event, row_of, rows
 from leaderboard.ledger.settling import count_alone, in_order, settle
+from leaderboard.ledger.wholesale import lock_people
 from leaderboard.plugin import Event, Invalid, short_hash
 from leaderboard.points import WITNESS_OF
 from leaderboard.statements import Statement
@@ -136,8 +137,12 @@ def link(session: Session, identity_id: int, person_id: int, now: datetime, by: 
     if row.person_id is not None and row.person_id != person_id:
         raise Invalid(_("This account is linked to somebody else already."))
     whose = session.get_one(Person, person_id)
+    if whose.merged_into_id is not None:  # the account stays theirs, and counts for the person they are now
+        whose = session.get_one(Person, whose.merged_into_id)
     _lock_teams(session, {whose.team_id})
     row.person_id, row.linked_at, row.linked_by = person_id, now, by
+    row.unlinked_at = row.unlinked_by = None
+    person_id = whose.id or 0
     session.add(row)
     session.flush()
     connection = session.connection()
@@ -221,17 +226,6 @@ def _lock_teams(session: Session, ids: set[int]) -> None:
     if is_postgresql(session) and ids:
         session.connection().execute(
             select(team.c.id).where(team.c.id.in_(ids)).order_by(team.c.id).with_for_update(read=True)
-        )
-
-
-def _lock_people(session: Session, ids: Iterable[int]) -> None:
-    """Only one unit of work at a time counts a person's points."""
-    if is_postgresql(session):
-        session.connection().execute(
-            select(person.c.id)
-            .where(person.c.id.in_(list(ids)))
-            .order_by(person.c.id)
-            .with_for_update(key_share=True)
         )
 
 
@@ -382,7 +376,7 @@ def _count(
     people = sorted({*added, *shaken})
     if not people:
         return
-    _lock_people(session, people)
+    lock_people(session, people)
     for person_id in people:
         since = shaken.get(person_id)
         new = in_order(added.get(person_id, ()))

@@ -2,13 +2,13 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from operator import attrgetter
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 from sqlmodel import Session
 
 from leaderboard.database import beat, upsert
@@ -28,13 +28,25 @@ from leaderboard.ledger.facts import (
 )
 from leaderboard.points import WITNESS_OF, Fact, Fold, Outcome, Rules
 from leaderboard.statements import Statement
-from leaderboard.tables import COMPANY, EVERY, WITNESSES, ClosedWeek, PointsEntry, Score, Tally
+from leaderboard.tables import (
+    COMPANY,
+    EVERY,
+    WITNESSES,
+    ClosedWeek,
+    PastWithdrawal,
+    Person,
+    PointsEntry,
+    Score,
+    Tally,
+)
 from leaderboard.weeks import Week, periods
 
 entry = PointsEntry.__table__  # type: ignore[attr-defined]
 score = Score.__table__  # type: ignore[attr-defined]
 tally = Tally.__table__  # type: ignore[attr-defined]
 closed_week = ClosedWeek.__table__  # type: ignore[attr-defined]
+past_withdrawal = PastWithdrawal.__table__  # type: ignore[attr-defined]
+person = Person.__table__  # type: ignore[attr-defined]
 
 # Built once: building a statement costs more than running it, and these run with every delivery.
 TALLIES = Statement(
@@ -58,9 +70,19 @@ class Closed:
 
     last_event: Mapping[tuple[int, str], int] = field(default_factory=dict)
     last_entry: Mapping[tuple[int, str], int] = field(default_factory=dict)
+    past: Mapping[int, Sequence[tuple[int, int]]] = field(default_factory=dict)
+    """By credit: from which event to which it was taken back, where it was given back again."""
 
     def __contains__(self, row: Row) -> bool:
         return (row.team_id, row.week) in self.last_event
+
+    def gone(self, row: Row, known_to: int | None) -> bool:
+        """Whether the fact was taken back, as things stand or as a closed week knew them."""
+        if known_to is None:
+            return row.withdrawn_by is not None
+        if row.withdrawn_by is not None and row.withdrawn_by <= known_to:
+            return True
+        return any(first <= known_to < end for first, end in self.past.get(row.id, ()))
 
 
 def closed_of(session: Session, facts: Sequence[Row]) -> Closed:
@@ -87,7 +109,10 @@ def settle(session: Session, person_id: int, since: str, now: datetime) -> None:
     Closed weeks keep what they gave. The caller holds the person's lock.
     """
     connection = session.connection()
-    facts = in_order(connection.execute(rows.where(credit.c.person_id == person_id, credit.c.week >= since)))
+    theirs = rows.where(credit.c.person_id == person_id, credit.c.week >= since)
+    # What was taken back earlier has no line any more, and there may be thousands of it.
+    counted = or_(credit.c.withdrawn_by.is_(None), credit.c.entry_id.is_not(None))
+    facts = in_order(connection.execute(theirs.where(counted)))
     closed = closed_of(session, facts)
     earned = Counter(earned_before(session, person_id, facts, since))
     open_facts = [row for row in facts if row not in closed]
@@ -106,8 +131,10 @@ def settle(session: Session, person_id: int, since: str, now: datetime) -> None:
         last = ([row for row in mine if not row.withdrawn_by] or mine)[-1]
         _write_tally(session, person_id, week, fold.witness, (last.occurred_at, last.source, last.key))
     # A fact of a closed week can only be taken back; nothing else of that week moves with it.
-    found |= {row.id: None for row in facts if row in closed and row.withdrawn_by and row.entry_id}
-    post_differences(session, [row for row in facts if row.id in found], found, now)
+    gone = {row.id: None for row in facts if row in closed and row.withdrawn_by and row.entry_id}
+    found |= gone
+    whose = owners(session) if gone else {}
+    post_differences(session, [row for row in facts if row.id in found], found, now, whose)
 
 
 @dataclass
@@ -170,10 +197,23 @@ def count_alone(session: Session, row: Row, now: datetime) -> bool:
     return True
 
 
+def owners(session: Session) -> dict[int, int]:
+    """Who was merged, and into whom: their lines stay theirs, their scores count for the person they are now."""
+    query = select(person.c.id, person.c.merged_into_id).where(person.c.merged_into_id.is_not(None))
+    return {row.id: row.merged_into_id for row in session.connection().execute(query)}
+
+
 def post_differences(
-    session: Session, facts: Sequence[Row], found: Mapping[int, Outcome | None], now: datetime
+    session: Session,
+    facts: Sequence[Row],
+    found: Mapping[int, Outcome | None],
+    now: datetime,
+    whose: Mapping[int, int] = MappingProxyType({}),
 ) -> int:
-    """Write the ledger lines that bring each credit to its outcome (None: nothing); returns how many."""
+    """Write the ledger lines that bring each credit to its outcome (None: nothing); returns how many.
+
+    `whose` are the `owners`, where lines of merged people may be among these.
+    """
     live_ids = [row.entry_id for row in facts if row.entry_id]
     live: dict[int, Any] = {}
     for start in range(0, len(live_ids), 500):
@@ -195,7 +235,7 @@ def post_differences(
         if old:
             whole = session.connection().execute(LINE, {"id": old.id}).one()
             reverse(session.connection(), whole, "corrected" if new else "withdrawn", now)
-            _count(changes, whole, -whole.points)
+            _count(changes, whole, -whole.points, whose)
             written += 1
         if new:
             values = {
@@ -216,7 +256,7 @@ def post_differences(
                 "reverses_id": None,
             }
             entry_id = NEW_ENTRY.scalar(session, values)
-            _count(changes, SimpleNamespace(**values), new.points)
+            _count(changes, SimpleNamespace(**values), new.points, whose)
             written += 1
         now_worth = {"credit": row.id, "points": new.points if new else 0, "entry_id": entry_id}
         WORTH.run(session, now_worth)
@@ -233,17 +273,22 @@ def reverse(connection: Any, old: Any, why: str, now: datetime) -> None:
     connection.execute(insert(entry), values)
 
 
-def score_keys(line: Any) -> Iterable[tuple[int, str, str, int]]:
+def score_keys(
+    line: Any, whose: Mapping[int, int] = MappingProxyType({})
+) -> Iterable[tuple[int, str, str, int]]:
     """The running scores that one line of the ledger moves."""
+    person_id = whose.get(line.person_id, line.person_id)
     for period in periods(Week.parse(line.week), line.counts_on):
         for team_id in (COMPANY, line.team_id):
             for guideline in (EVERY, line.guideline):
-                yield team_id, period, guideline, line.person_id
+                yield team_id, period, guideline, person_id
 
 
-def _count(changes: dict[tuple[int, str, str, int], int], line: Any, points: int) -> None:
+def _count(
+    changes: dict[tuple[int, str, str, int], int], line: Any, points: int, whose: Mapping[int, int]
+) -> None:
     if points:
-        for key in score_keys(line):
+        for key in score_keys(line, whose):
             changes[key] += points
 
 
@@ -279,6 +324,7 @@ def outcomes(session: Session, person_id: int) -> dict[int, Outcome | None]:
 def outcomes_of(session: Session, facts: Sequence[Row]) -> dict[int, Outcome | None]:
     """The same for all the facts of some people, in order: what surrounds them is asked once for all."""
     closed, rules, context = closed_of(session, facts), all_rules(session), context_of(session, facts)
+    closed = replace(closed, past=_past(session, facts)) if closed.last_event else closed
     by_person: dict[int, list[Row]] = defaultdict(list)
     for row in facts:
         by_person[row.person_id].append(row)
@@ -304,16 +350,18 @@ def _outcomes(facts: Sequence[Row], closed: Closed, folds: Folds) -> dict[int, O
         groups = {row.id: groups_of(row) for row in by_week[week]}
         again = {group for mine in groups.values() for group in mine if group in earlier}
         for known_to, teams in _closings(by_week[week], closed):
-            folds.earned = Counter({group: _earned_as_of(earlier[group], known_to) for group in again})
+            folds.earned = Counter(
+                {group: _earned_as_of(earlier[group], known_to, closed) for group in again}
+            )
             fold = folds.of_week(by_week[week])
             for row in fixed.values():
                 outcome = found[row.id]
-                if outcome and outcome.points and not _gone(row, known_to):
+                if outcome and outcome.points and not closed.gone(row, known_to):
                     fold.keep(folds.fact(row, closed.last_event[row.team_id, week]), outcome.points)
             for row in by_week[week]:
                 if row.id in fixed or (known_to is not None and row.event_id > known_to):
                     continue
-                outcome = None if _gone(row, known_to) else fold.add(folds.fact(row, known_to))
+                outcome = None if closed.gone(row, known_to) else fold.add(folds.fact(row, known_to))
                 if row.team_id in teams:
                     found[row.id] = outcome
             fixed |= {row.id: row for row in by_week[week] if row.team_id in teams}
@@ -333,16 +381,22 @@ def _closings(facts: Sequence[Row], closed: Closed) -> list[tuple[int | None, se
     return sorted(known.items(), key=lambda item: (item[0] is None, item[0] or 0))
 
 
-def _gone(row: Row, known_to: int | None) -> bool:
-    return row.withdrawn_by is not None and (known_to is None or row.withdrawn_by <= known_to)
-
-
-def _earned_as_of(earlier: Iterable[tuple[Row, int]], known_to: int | None) -> int:
+def _earned_as_of(earlier: Iterable[tuple[Row, int]], known_to: int | None, closed: Closed) -> int:
     return sum(
         points
         for row, points in earlier
-        if (known_to is None or row.event_id <= known_to) and not _gone(row, known_to)
+        if (known_to is None or row.event_id <= known_to) and not closed.gone(row, known_to)
     )
+
+
+def _past(session: Session, facts: Sequence[Row]) -> Mapping[int, Sequence[tuple[int, int]]]:
+    """When credits of these people were taken back and given back again: seldom any."""
+    mine = select(credit.c.id).where(credit.c.person_id.in_({row.person_id for row in facts}))
+    query = select(past_withdrawal).where(past_withdrawal.c.credit_id.in_(mine))
+    found: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for row in session.connection().execute(query):
+        found[row.credit_id].append((row.withdrawn_by, row.restored_by))
+    return found
 
 
 def live_points(session: Session, person_id: int) -> dict[int, int]:

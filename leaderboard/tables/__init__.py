@@ -5,6 +5,7 @@ and a strict input model at the edge. Points are integers, times are aware UTC, 
 """
 
 from leaderboard.tables.base import COMPANY, EVERY, WITNESSES, is_uid, new_uid
+from leaderboard.tables.corrections import Merge, MergedCredit, PastWithdrawal, Reversal
 from leaderboard.tables.deliveries import CAUSES, PULL_CAUSES, Backfill, Delivery, Event, Refusal, Source
 from leaderboard.tables.ledger import Credit, PointsEntry, Pulse, RulesVersion, Score, Tally
 from leaderboard.tables.notices import SORTS, WAYS, Letter, Notice, NoticeCursor, NoticeWay, Picture
@@ -44,11 +45,14 @@ __all__ = [
     "Identity",
     "Invitation",
     "Letter",
+    "Merge",
+    "MergedCredit",
     "Nomination",
     "Nominee",
     "Notice",
     "NoticeCursor",
     "NoticeWay",
+    "PastWithdrawal",
     "Person",
     "Picture",
     "PointsEntry",
@@ -57,6 +61,7 @@ __all__ = [
     "Pulse",
     "Recognition",
     "Refusal",
+    "Reversal",
     "RulesVersion",
     "Score",
     "SignedIn",

@@ -17,6 +17,8 @@ SORTS = (
     "promise_confirmed",
     "to_confirm",
     "to_judge",
+    "taken_back",
+    "merged",
 )
 WAYS = ("at_once", "daily", "page", "off")
 
@@ -56,7 +58,8 @@ class Notice(SQLModel, table=True):
     person_id: int = Field(foreign_key="person.id")
     sort: str
     thing_id: int
-    """The row it is about: a nomination, an event (thanks), a recognition or a promise; 0 where it says how many wait."""
+    """The row it is about: a nomination, an event (thanks), a recognition, a promise, a reversal or a merge; 0 where it says
+    how many wait."""
     many: int = 1
     """How many wait, where it says so."""
     at: datetime

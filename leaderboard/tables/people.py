@@ -68,7 +68,7 @@ class Person(SQLModel, UserMixin, table=True):
     """What the bell says: counted by the clock and by reading, so that no page has to ask."""
     away_from: date | None = None
     away_until: date | None = None
-    merged_into_id: int | None = Field(default=None, foreign_key="person.id")
+    merged_into_id: int | None = Field(default=None, foreign_key="person.id", index=True)
     created_at: datetime
     changed_at: datetime
 
@@ -192,6 +192,9 @@ class Identity(SQLModel, table=True):
     person_id: int | None = Field(default=None, foreign_key="person.id", index=True)
     linked_at: datetime | None = None
     linked_by: int | None = Field(default=None, foreign_key="person.id")
+    unlinked_at: datetime | None = None
+    """When somebody said that it is not this person: then nothing links it by itself."""
+    unlinked_by: int | None = Field(default=None, foreign_key="person.id")
     created_at: datetime
 
 
