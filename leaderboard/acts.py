@@ -11,6 +11,12 @@ from leaderboard.tables import Act, Person
 WORDS = {
     "freeze": N_("Frozen"),
     "release": N_("Unfrozen"),
+    "link": N_("Account linked"),
+    "unlink": N_("Account unlinked"),
+    "merge": N_("Two made one"),
+    "unmerge": N_("Made two again"),
+    "take_back": N_("Facts taken back"),
+    "give_back": N_("Facts given back"),
     "backfill": N_("Fetching the past"),
     "backfill.stop": N_("Fetching the past: stopped"),
     "backfill.resume": N_("Fetching the past: went on"),

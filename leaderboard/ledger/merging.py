@@ -14,6 +14,7 @@ from sqlalchemy import insert as plain_insert
 from sqlmodel import Session, col
 from sqlmodel import select as select_rows
 
+from leaderboard import acts
 from leaderboard.database import beat, lock_names
 from leaderboard.ledger.facts import credit, event
 from leaderboard.ledger.posting import NOT_COUNTED
@@ -96,6 +97,7 @@ def merge(
         merged_by=by,
     )
     session.add(row)
+    acts.record(session, "merge", by, now, detail=f"{person.handle} → {into.handle}", why=reason)
     if person.active:
         deactivate(session, person, now)
     person.merged_into_id = into_id
@@ -119,7 +121,8 @@ def unmerge(session: Session, merge_id: int, now: datetime, by: int | None = Non
         return row
     both = [row.person_id, row.into_id]
     lock_their_teams(session, both)
-    person, _into = _people(session, *both)
+    person, into = _people(session, *both)
+    acts.record(session, "unmerge", by, now, detail=f"{person.handle} ← {into.handle}")
     since = open_since(session, both)
     person.merged_into_id = None
     row.undone_at, row.undone_by = now, by
@@ -302,6 +305,7 @@ def unlink(session: Session, identity_id: int, now: datetime, by: int | None = N
     connection.execute(update(event).where(gave, ~counted.exists()).values(giver_id=None))
     row.person_id, row.linked_at, row.linked_by = None, None, None
     row.unlinked_at, row.unlinked_by = now, by
+    acts.record(session, "unlink", by, now, source=row.source, detail=f"{row.account} ← {whose.handle}")
     session.add(row)
     session.flush()
     count_again(session, {person_id: since}, now)

@@ -12,6 +12,7 @@ from sqlalchemy import and_, bindparam, func, or_, select, update
 from sqlalchemy import insert as plain_insert
 from sqlmodel import Session
 
+from leaderboard import acts
 from leaderboard.database import beat, insert_of, is_postgresql, lock_names
 from leaderboard.ledger.accounts import Known, accounts_of
 from leaderboard.ledger.calendar import CLOCK_SKEW, counting
@@ -143,6 +144,8 @@ def link(session: Session, identity_id: int, person_id: int, now: datetime, by: 
     row.person_id, row.linked_at, row.linked_by = person_id, now, by
     row.unlinked_at = row.unlinked_by = None
     person_id = whose.id or 0
+    if by is not None:
+        acts.record(session, "link", by, now, source=row.source, detail=f"{row.account} → {whose.handle}")
     session.add(row)
     session.flush()
     connection = session.connection()

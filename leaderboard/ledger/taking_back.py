@@ -15,6 +15,7 @@ from sqlalchemy import insert as plain_insert
 from sqlmodel import Session, col
 from sqlmodel import select as select_rows
 
+from leaderboard import acts
 from leaderboard.config import OWN_SOURCE
 from leaderboard.database import beat, is_postgresql
 from leaderboard.ledger.calendar import counting
@@ -136,6 +137,7 @@ def ask(
     )
     session.add(row)
     session.flush()
+    _note(session, "take_back", row, reason, now, by)
     return row
 
 
@@ -150,6 +152,7 @@ def ask_undo(
     row.state, row.undo_reason, row.undo_asked_at, row.undo_asked_by = "undoing", reason, now, by
     session.add(row)
     session.flush()
+    _note(session, "give_back", row, reason, now, by)
     return row
 
 
@@ -308,6 +311,11 @@ def _lock(session: Session, which: ColumnElement[bool]) -> dict[int, str]:
     people = _people(session, which)
     lock_people(session, people)
     return people
+
+
+def _note(session: Session, what: str, row: Reversal, why: str, now: datetime, by: int | None) -> None:
+    detail = f"{row.facts}: {row.since:%Y-%m-%d %H:%M} – {row.until:%Y-%m-%d %H:%M} UTC"
+    acts.record(session, what, by, now, source=row.source, detail=detail, why=why)
 
 
 def _of(session: Session, reversal_id: int) -> Reversal:

@@ -171,7 +171,8 @@ PRIVACY: dict[str, Table] = {
             ),
             _is("account", "yes", "replaced", "by its keyed hash: late facts find it, nobody reads it"),
             _is("email name", "yes", "emptied", "they name the person"),
-            _is("linked_by", "names", "kept", ACTOR),
+            _is("unlinked_at", "no", "kept", "about an account that is theirs no more"),
+            _is("linked_by unlinked_by", "names", "kept", ACTOR),
         ),
     ),
     "delivery": Table(
@@ -297,6 +298,37 @@ PRIVACY: dict[str, Table] = {
             ),
         ),
     ),
+    "merge": Table(
+        ("person_id", "into_id"),
+        (
+            _is("id last_event_id", "no", "kept", ROW),
+            _is("person_id into_id merged_by undone_by", "names", "kept", "accounts of one person stay one"),
+            _is("was_active merged_at undone_at", "yes", "kept", COUNTS),
+            _is("reason", "yes", "reviewed", "words that may name anybody"),
+        ),
+    ),
+    "merged_credit": Table(
+        ("person_id",),
+        (
+            _is("merge_id credit_id", "no", "kept", ROW),
+            _is("person_id share full_share share_why", "no", "kept", COUNTS),
+        ),
+    ),
+    "reversal": Table(
+        ("asked_by", "undo_asked_by"),
+        (
+            _is("id event_id", "no", "kept", ROW),
+            _is(
+                "source since until state facts points people asked_at done_at undo_asked_at undone_at told_at",
+                "yes",
+                "kept",
+                "what was done to all must stay answerable",
+            ),
+            _is("asked_by undo_asked_by", "names", "kept", ACTOR),
+            _is("reason undo_reason", "yes", "reviewed", "words that may name anybody"),
+        ),
+    ),
+    "past_withdrawal": _nobody("credit_id withdrawn_by restored_by", COUNTS),
     "rules_version": Table(
         ("created_by",),
         (
