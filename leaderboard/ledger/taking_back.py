@@ -244,13 +244,13 @@ def _give_back(session: Session, row: Reversal, now: datetime) -> None:
     past = select(credit.c.id, credit.c.withdrawn_by, literal(back)).where(mine)
     names = ("credit_id", "withdrawn_by", "restored_by")
     connection.execute(plain_insert(past_withdrawal).from_select(names, past))
-    # A week that closed while they were gone knows nothing of them: they come late. One closed before gets its lines back.
+    # A week that closed while they were gone knows nothing of them: they come late. Others get their lines back as they were,
+    # and where the rest of an open week has changed meanwhile, counting it again sets them right.
     same_week = and_(closed_week.c.team_id == credit.c.team_id, closed_week.c.week == credit.c.week)
-    known = select(closed_week.c.id).where(same_week, closed_week.c.last_event_id < row.event_id)
-    post_again(session, and_(mine, known.exists()), now)
-    missed = select(credit.c.team_id, credit.c.week, func.min(credit.c.counts_at).label("at")).where(
-        mine, select(closed_week.c.id).where(same_week, closed_week.c.last_event_id >= row.event_id).exists()
-    )
+    without = select(closed_week.c.id).where(same_week, closed_week.c.last_event_id >= row.event_id).exists()
+    post_again(session, and_(mine, ~without), now)
+    missed = select(credit.c.team_id, credit.c.week, func.min(credit.c.counts_at).label("at"))
+    missed = missed.where(mine, without)
     for part in connection.execute(missed.group_by(credit.c.team_id, credit.c.week)).all():
         home = connection.execute(select(team).where(team.c.id == part.team_id)).one()
         when = counting(session, home, part.at, now)

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, delete, func, insert, literal, or_, select, update
 from sqlmodel import Session
 
 from leaderboard.database import beat, is_postgresql
@@ -44,30 +44,34 @@ def reverse_all(session: Session, which: ColumnElement[bool], why: str, now: dat
 
 
 def post_again(session: Session, which: ColumnElement[bool], now: datetime) -> None:
-    """Post the last line of each of these credits once more, just as it was: they belong to closed weeks, which do not move."""
+    """Post the last line of each of these credits once more, just as it was; what never had one stays without.
+
+    The caller counts open weeks again; in closed ones this is all.
+    """
     connection = session.connection()
-    newest = select(func.max(entry.c.id)).where(
-        entry.c.credit_id == credit.c.id, entry.c.reverses_id.is_(None)
-    )
-    lines = select(func.max(entry.c.id)).join(credit, credit.c.id == entry.c.credit_id)
-    lines = lines.where(which, credit.c.entry_id.is_(None), entry.c.reverses_id.is_(None))
-    lines = lines.group_by(entry.c.credit_id)
-    sums = select(*SAME_SCORES, func.sum(entry.c.points).label("points")).where(entry.c.id.in_(lines))
-    _add(session, connection.execute(sums.group_by(*SAME_SCORES)), 1)
-    _copy(session, lines, None, now)
-    number = newest.correlate(credit).scalar_subquery()
-    worth = select(entry.c.points).where(entry.c.id == number).correlate(credit).scalar_subquery()
-    again = update(credit).where(which, credit.c.entry_id.is_(None), number.is_not(None))
-    connection.execute(again.values(entry_id=number, points=worth))
+    before = connection.execute(select(func.max(entry.c.id))).scalar() or 0
+    newest = select(func.max(entry.c.id).label("line")).join(credit, credit.c.id == entry.c.credit_id)
+    newest = newest.where(which, credit.c.entry_id.is_(None), entry.c.reverses_id.is_(None))
+    _copy(session, newest.group_by(entry.c.credit_id), None, now)
+    mine = and_(entry.c.id > before, entry.c.credit_id == credit.c.id, entry.c.reverses_id.is_(None))
+    again = update(credit).where(which, credit.c.entry_id.is_(None), mine)
+    connection.execute(again.values(entry_id=entry.c.id, points=entry.c.points))
+    live = entry.join(credit, credit.c.entry_id == entry.c.id)
+    sums = select(*SAME_SCORES, func.sum(entry.c.points).label("points")).select_from(live)
+    _add(session, connection.execute(sums.where(which, entry.c.id > before).group_by(*SAME_SCORES)), 1)
 
 
-def _copy(session: Session, lines: object, why: str | None, now: datetime) -> None:
-    """Write each of these lines again: reversed with a reason, or as it was."""
-    new = {"posted_at": literal(now, entry.c.posted_at.type), "reverses_id": literal(None, entry.c.id.type)}
-    if why is not None:
+def _copy(session: Session, lines: Select[tuple[int]], why: str | None, now: datetime) -> None:
+    """Write each of these lines again: reversed with a reason, or as it was, for whom its credit is now."""
+    new = {"posted_at": literal(now, entry.c.posted_at.type)}
+    if why is None:
+        new |= {"person_id": credit.c.person_id, "reverses_id": literal(None, entry.c.id.type)}
+    else:
         new |= {"points": -entry.c.points, "why": literal(why), "reverses_id": entry.c.id}
     names = [column.name for column in entry.c if column.name != "id"]
-    same = select(*(new.get(name, entry.c[name]) for name in names)).where(entry.c.id.in_(lines))
+    chosen = lines.subquery()
+    rows = entry.join(chosen, chosen.c[0] == entry.c.id).join(credit, credit.c.id == entry.c.credit_id)
+    same = select(*(new.get(name, entry.c[name]) for name in names)).select_from(rows)
     session.connection().execute(insert(entry).from_select(names, same.order_by(entry.c.id)))
 
 
