@@ -12,7 +12,9 @@ from leaderboard.web import (
     access,
     account,
     admin,
+    admin_accounts,
     admin_people,
+    admin_reversals,
     api,
     bodies,
     errors,
@@ -106,6 +108,8 @@ def register(app: Flask, *, demo: bool) -> None:
     app.register_blueprint(sources.blueprint)
     app.register_blueprint(rules.blueprint)
     app.register_blueprint(admin_people.blueprint)
+    app.register_blueprint(admin_accounts.blueprint)
+    app.register_blueprint(admin_reversals.blueprint)
     app.register_blueprint(guide.blueprint)
     app.register_blueprint(first_run.blueprint)
     app.register_blueprint(invitations.blueprint)

@@ -22,6 +22,7 @@ from leaderboard import (
     invitations,
     nominations,
     notices,
+    people,
     promises,
     recognition,
     weeks,
@@ -31,14 +32,17 @@ from leaderboard.audit import audit
 from leaderboard.config import Config
 from leaderboard.database import Database, Unavailable, insert
 from leaderboard.health import AUDITED
+from leaderboard.ledger import merging, taking_back
 from leaderboard.plugin import Invalid
-from leaderboard.tables import Heartbeat, Team
+from leaderboard.tables import Heartbeat, Reversal, Team
 from leaderboard.weeks import Clock, Week
 
 log = logging.getLogger(__name__)
 heartbeat = Heartbeat.__table__  # type: ignore[attr-defined]
 
 MAX_ERROR = 500
+TOLD_AT_ONCE = 200
+"""People, or promises, in one unit of work after a reversal."""
 MOST_DIFFERENCES = 1_000
 """An audit that finds so many has said enough."""
 
@@ -129,6 +133,7 @@ def close_weeks(db: Database, config: Config, clock: Clock) -> int:
         found = recognition.due(session, config, clock())
     if found:
         deliveries.work_through(db, config, clock)
+        set_things_right(db, config, clock)
     closed = 0
     stuck: set[int] = set()
     for team_id, week in found:
@@ -203,6 +208,47 @@ def link_newcomers(db: Database, config: Config, clock: Clock) -> int:
     return int(db.write(lambda session: deliveries.link_newcomers(session, clock())))
 
 
+def set_things_right(db: Database, config: Config, clock: Clock) -> int:
+    """Take back and give back what admins asked for, one in one piece, and tell those concerned, a few at a time."""
+    with db.reading() as session:
+        asked, strays = taking_back.waiting(session), merging.has_strays(session)
+    done = sum(db.write(partial(taking_back.carry_out, reversal_id=one, now=clock())) for one in asked)
+    if strays:
+        done += db.write(lambda session: merging.move_strays(session, clock()))
+    with db.reading() as session:
+        untold = [
+            (row, taking_back.concerned(session, row), taking_back.promises_of(session, row))
+            for row in taking_back.untold(session)
+        ]
+    for row, whom, promised in untold:
+        for start in range(0, len(whom), TOLD_AT_ONCE):
+            db.write(partial(_tell_of, row=row, whom=whom[start : start + TOLD_AT_ONCE], now=clock()))
+        for start in range(0, len(promised), TOLD_AT_ONCE):
+            part = promised[start : start + TOLD_AT_ONCE]
+            db.write(partial(_mirror, source=row.source, things=part, now=clock()))
+        db.write(partial(_told, row=row, now=clock()))
+    return done
+
+
+def _tell_of(session: Session, row: Reversal, whom: list[int], now: datetime) -> None:
+    found = people.by_id(session, whom)
+    notices.tell_again(session, [found[id_] for id_ in whom], "taken_back", row.id or 0, now)
+
+
+def _mirror(session: Session, source: str, things: list[str], now: datetime) -> None:
+    for thing in things:
+        promises.mirror(session, source, thing, None, now)
+
+
+def _told(session: Session, row: Reversal, now: datetime) -> None:
+    """Everybody knows of this state; what was told as thanks and no longer holds is taken out of the bells."""
+    notices.drop_all(session, "thanks", taking_back.events_of(row))
+    kept = session.get(Reversal, row.id, populate_existing=True)
+    if kept is not None and kept.state == row.state:
+        kept.told_at = now
+        session.add(kept)
+
+
 def forget(db: Database, config: Config, clock: Clock) -> int:
     """Empty what is past its retention, a part at a time; returns how many rows."""
     emptied = 0
@@ -256,6 +302,7 @@ JOBS = (
     Job("backfill", 5, deliveries.backfill_due),
     Job("promises", 60, miss_promises),
     Job("newcomers", 60, link_newcomers),
+    Job("corrections", 10, set_things_right),
     Job("notices", 5, tell_notices),
     Job("letters", 15, letters.deliver_letters),
     Job("retention", 3600, forget),

@@ -112,7 +112,7 @@ def follow_ups(
         .where(FollowUp.state == state, col(Person.team_id).in_(team_ids))
     )
     if state == "open":
-        query = query.where(~_won_back())
+        query = query.where(~_won_back(), ~_taken_back())
     first = col(FollowUp.opened_at) if state == "open" else col(FollowUp.done_at).desc()
     return [Unhappy(*row) for row in session.exec(query.order_by(first, col(FollowUp.id)).limit(limit))]
 
@@ -126,6 +126,11 @@ def _won_back() -> ColumnElement[bool]:
         col(later.kind).in_(KINDS),
         col(later.occurred_at) > col(Event.occurred_at),
     )
+
+
+def _taken_back() -> ColumnElement[bool]:
+    """Whether the unhappy rating itself no longer holds."""
+    return exists().where(col(Credit.event_id) == col(Event.id), col(Credit.withdrawn_by).is_not(None))
 
 
 def team_of_follow_up(session: Session, follow_up_id: int) -> int | None:

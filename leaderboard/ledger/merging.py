@@ -31,6 +31,7 @@ from leaderboard.plugin import Invalid, text_of
 from leaderboard.tables import Identity, Merge, MergedCredit, Person
 
 identity = Identity.__table__  # type: ignore[attr-defined]
+merge_row = Merge.__table__  # type: ignore[attr-defined]
 merged_credit = MergedCredit.__table__  # type: ignore[attr-defined]
 
 MAX_REASON = 500
@@ -144,6 +145,13 @@ def unmerge(session: Session, merge_id: int, now: datetime, by: int | None = Non
     _give_back_givers(session, row, since)
     _count_both(session, row, since, now)
     return row
+
+
+def has_strays(session: Session) -> bool:
+    """Whether something came for somebody at the very moment in which they were merged."""
+    late = select(credit.c.id).join(merge_row, merge_row.c.person_id == credit.c.person_id)
+    late = late.where(merge_row.c.undone_at.is_(None), credit.c.event_id > merge_row.c.last_event_id)
+    return session.connection().execute(late.limit(1)).first() is not None
 
 
 def move_strays(session: Session, now: datetime) -> int:

@@ -208,6 +208,11 @@ def promises_of(session: Session, row: Reversal) -> list[str]:
     return list(session.connection().execute(query.distinct().order_by(event.c.object)).scalars())
 
 
+def events_of(row: Reversal) -> Any:
+    """The numbers of the facts that it keeps taken back, for a statement."""
+    return select(credit.c.event_id).where(credit.c.withdrawn_by == row.event_id)
+
+
 # --- the steps ----------------------------------------------------------------------------------------------
 
 

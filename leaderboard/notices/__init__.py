@@ -12,7 +12,7 @@ from leaderboard.notices.choosing import (
 )
 from leaderboard.notices.finding import Found, look
 from leaderboard.notices.reading import Said, described, forget, listed, opened, read_all, sentence
-from leaderboard.notices.telling import drop, ring, rings, stand, stands, tell, tell_again
+from leaderboard.notices.telling import drop, drop_all, ring, rings, stand, stands, tell, tell_again
 
 __all__ = [
     "DEFAULTS",
@@ -23,6 +23,7 @@ __all__ = [
     "choose",
     "described",
     "drop",
+    "drop_all",
     "forget",
     "listed",
     "look",

@@ -24,6 +24,8 @@ SORT_NAMES = {
     "promise_confirmed": N_("Somebody confirmed that I kept a promise"),
     "to_confirm": N_("A colleague's kept promise waits for somebody to confirm it"),
     "to_judge": N_("A story waits for me as a lead"),
+    "taken_back": N_("Points of mine were taken back or given back at once"),
+    "merged": N_("Two accounts of mine were made one, or two again"),
 }
 """What somebody may choose about, in the order in which they are asked."""
 DEFAULTS = dict.fromkeys(SORTS, "page") | {"story": "at_once", "won": "at_once"}

@@ -20,12 +20,14 @@ from leaderboard.tables import (
     Credit,
     Event,
     Letter,
+    Merge,
     Nomination,
     Nominee,
     Notice,
     Person,
     Promise,
     Recognition,
+    Reversal,
     Team,
 )
 from leaderboard.weeks import Week
@@ -57,6 +59,7 @@ class Said:
     team: str = ""
     week: int = 0
     due_at: datetime | None = None
+    source: str = ""
 
 
 def sentence(said: Said) -> str:
@@ -107,6 +110,19 @@ def _sentence(said: Said) -> Any:
                 "%(num)s promises that colleagues kept wait for somebody to confirm them",
                 said.many,
             )
+        case "taken_back" if said.accepted:
+            return _(
+                "What was taken back of %(source)s was real after all: it counts again", source=said.source
+            )
+        case "taken_back":
+            return _(
+                "%(source)s told something that was not so, and it was taken back. It is nothing you did",
+                source=said.source,
+            )
+        case "merged" if said.accepted:
+            return _("Your two accounts here are one now: what both earned counts for you")
+        case "merged":
+            return _("The accounts that had been made one are two again")
         case _other:
             return ngettext("%(num)s story waits for you", "%(num)s stories wait for you", said.many)
 
@@ -171,6 +187,8 @@ def described(session: Session, person: Person, rows: Sequence[Notice]) -> list[
                 told.append(_about_promise(one, promised.get(thing)))
             case "to_confirm":
                 told.append(replace(one, url="/promises"))
+            case "taken_back" | "merged":
+                told.append(_about_correction(session, one, person, thing))
             case _other:
                 told.append(replace(one, url="/lead"))
     return [one for one in told if one is not None]
@@ -364,6 +382,16 @@ def _about_promise(one: Said, found: tuple[Promise, str] | None) -> Said | None:
     if one.sort == "promise_due":
         return one if row.state == "open" else None
     return replace(one, who=(confirmer,) if confirmer else ()) if row.confirmed_at else None
+
+
+def _about_correction(session: Session, one: Said, person: Person, thing: int) -> Said | None:
+    """Facts taken back at once (or given back), accounts made one (or two again): `accepted` is the better news."""
+    one = replace(one, url=f"/people/{person.handle}/points")
+    if one.sort == "merged":
+        merge = session.get(Merge, thing)
+        return replace(one, accepted=merge.undone_at is None) if merge else None
+    row = session.get(Reversal, thing)
+    return replace(one, source=row.source, accepted=row.state == "undone") if row else None
 
 
 def _short(text: str | None, most: int = MAX_WORDS) -> str:

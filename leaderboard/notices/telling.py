@@ -7,7 +7,7 @@ no person's row and no page has to count.
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
-from sqlalchemy import delete, func, update
+from sqlalchemy import Select, delete, func, update
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -69,6 +69,13 @@ def drop(
     taken = update(notice).where(notice.c.sort.in_(sorts), notice.c.thing_id == thing_id)
     if people is not None:
         taken = taken.where(notice.c.person_id.in_(people))
+    session.connection().execute(taken.values(state="gone", mail_at=None))
+
+
+def drop_all(session: Session, sort: str, things: Select[tuple[int]]) -> None:
+    """Take back what was told of many things at once."""
+    session.flush()
+    taken = update(notice).where(notice.c.sort == sort, notice.c.thing_id.in_(things))
     session.connection().execute(taken.values(state="gone", mail_at=None))
 
 

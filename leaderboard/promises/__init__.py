@@ -5,7 +5,7 @@ kept on its maker's word alone earns nothing until a colleague or a helpdesk's t
 PermissionError: this person may not do this to that promise. LookupError: there is none, or none they may see.
 """
 
-from leaderboard.promises.helpdesk import record
+from leaderboard.promises.helpdesk import mirror, record
 from leaderboard.promises.listing import listed
 from leaderboard.promises.making import Making, confirm, keep, make, mark_missed, move, take_back
 from leaderboard.promises.questions import (
@@ -34,6 +34,7 @@ __all__ = [
     "mark_missed",
     "may_confirm",
     "may_see",
+    "mirror",
     "move",
     "moves_of",
     "of_person",

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from flask_babel import gettext as _
+from sqlalchemy import exists
 from sqlmodel import Session, col, select
 
 from leaderboard.database import beat, lock_names
 from leaderboard.plugin import Event
+from leaderboard.tables import Credit, Promise, PromiseMove
 from leaderboard.tables import Event as StoredEvent
-from leaderboard.tables import Promise, PromiseMove
 
 
 def record(session: Session, source: str, event: Event, person_id: int | None, now: datetime) -> None:
@@ -18,8 +19,12 @@ def record(session: Session, source: str, event: Event, person_id: int | None, n
     The promise is worked out from all of its facts, so their order is free.
     """
     thing = _promise_of(session, source, event)
-    if thing is None:
-        return
+    if thing is not None:
+        mirror(session, source, thing, person_id, now)
+
+
+def mirror(session: Session, source: str, thing: str, person_id: int | None, now: datetime) -> None:
+    """Work out a helpdesk's promise again from those of its facts that hold; None leaves it to who made it."""
     lock_names(session, {f"promise|{source}|{thing}"})
     rows = (
         select(StoredEvent)
@@ -30,7 +35,8 @@ def record(session: Session, source: str, event: Event, person_id: int | None, n
     taken_back = select(StoredEvent.object).where(
         StoredEvent.source == source, StoredEvent.kind == "fact.withdrawn"
     )
-    facts = list(session.exec(rows.where(col(StoredEvent.key).not_in(taken_back))))
+    gone = exists().where(col(Credit.event_id) == col(StoredEvent.id), col(Credit.withdrawn_by).is_not(None))
+    facts = list(session.exec(rows.where(col(StoredEvent.key).not_in(taken_back), ~gone)))
     mine = select(Promise).where(Promise.source == source, Promise.object == thing)
     row = session.exec(mine.with_for_update()).first()
     if row is None and not facts:

@@ -228,7 +228,8 @@ def pull(name: str) -> ResponseReturnValue:
 def link(identity: int) -> ResponseReturnValue:
     """Say that an account is a person; what waited for it is credited now."""
     moment, name = now(), request.form.get("source", "")
-    back = redirect(url_for(".source", name=name) if name in config().plugins else url_for(".sources"), 303)
+    page = "admin_accounts.accounts" if request.form.get("back") == "accounts" else ".source"
+    back = redirect(url_for(page, name=name) if name in config().plugins else url_for(".sources"), 303)
 
     def work(session: Session) -> tuple[Person, int]:
         person = people.find(session, request.form.get("person", ""))

@@ -15,6 +15,7 @@ from leaderboard.plugin import Invalid
 from leaderboard.tables import Person, Team
 from leaderboard.web import config, db, now, row_number
 from leaderboard.web.access import admin_only, me
+from leaderboard.web.admin_accounts import merges_shown
 from leaderboard.web.export import csv_file
 from leaderboard.web.forms import Form, options, stripped
 from leaderboard.web.sign_in import link_to_set_password
@@ -203,6 +204,7 @@ def edit(handle: str) -> ResponseReturnValue:
         person = _person(work, handle)
         team = work.get_one(Team, person.team_id)
         passkeys = bool(person.webauthn)
+        merges = merges_shown(work, person)
     form = _person_form(person, team)
     if form.validate_on_submit():
         try:
@@ -221,6 +223,7 @@ def edit(handle: str) -> ResponseReturnValue:
         person=person,
         zones=sorted(zone_names()),
         protected=bool(person.tf_primary_method) or passkeys,
+        merges=merges,
         ways=config().sign_in,
     )
 

@@ -28,6 +28,8 @@ ICONS = {
     "promise_confirmed": "shield-check",
     "to_confirm": "calendar-check",
     "to_judge": "inbox",
+    "taken_back": "arrow-back-up",
+    "merged": "users",
 }
 
 

@@ -169,6 +169,8 @@ def _this_week(app: Flask, db: Database, company: Company, clock: Clock) -> dict
         "notices.token": ended,
         "delivery": 1,
         "identity": 1,
+        "merge": 1,
+        "reversal": 1,
         "token_id": 1,
         "token": link.rpartition("/")[2],
         "invitation.token": invited.rpartition("/")[2],

@@ -13,10 +13,7 @@ SORTS = (
     "story", "cosign", "thanks", "judged", "won", "promise_due", "promise_confirmed", "to_confirm", "to_judge",
 )  # fmt: skip
 MORE = (*SORTS, "taken_back", "merged")
-CHECKS = {
-    "notice": {"state": ("new", "unread", "read", "gone")},
-    "notice_way": {"way": ("at_once", "daily", "page", "off")},
-}
+TABLES = ("notice", "notice_way")
 
 
 def upgrade() -> None:
@@ -125,19 +122,9 @@ def downgrade() -> None:
 
 
 def _allow(sorts: tuple[str, ...]) -> None:
-    """Let notices be of these sorts. SQLite makes the table anew, and has to be told of its other constraints."""
-    for table, others in CHECKS.items():
-        allowed = sa.CheckConstraint(_listed("sort", sorts), name=op.f(f"ck_{table}_sort"))
-        if op.get_context().dialect.name == "sqlite":
-            kept = [
-                sa.CheckConstraint(_listed(*one), name=op.f(f"ck_{table}_{one[0]}")) for one in others.items()
-            ]
-            with op.batch_alter_table(table, table_args=(allowed, *kept), recreate="always"):
-                pass
-        else:
-            op.drop_constraint(op.f(f"ck_{table}_sort"), table, type_="check")
-            op.create_check_constraint(op.f(f"ck_{table}_sort"), table, _listed("sort", sorts))
-
-
-def _listed(column: str, values: tuple[str, ...]) -> str:
-    return f"{column} IN ({', '.join(repr(value) for value in values)})"
+    """Let notices be of these sorts."""
+    listed = f"sort IN ({', '.join(repr(sort) for sort in sorts)})"
+    for table in TABLES:
+        with op.batch_alter_table(table) as batch_op:
+            batch_op.drop_constraint(op.f(f"ck_{table}_sort"), type_="check")
+            batch_op.create_check_constraint(op.f(f"ck_{table}_sort"), listed)
