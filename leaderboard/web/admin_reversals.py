@@ -103,7 +103,7 @@ def reversals_csv(name: str) -> ResponseReturnValue:
         rows = taking_back.reversals(session, name, MOST_ROWS)
         who = _who(session, rows)
     header = (
-        _("From"), _("To"), _("State"), _("Facts"), _("Points"), _("People"), _("Asked"), _("By"), _("Why"),
+        _("From"), _("Until"), _("State"), _("Facts"), _("Points"), _("People"), _("Asked"), _("By"), _("Why"),
         _("Undone"), _("By"), _("Why"),
     )  # fmt: skip
     return csv_file(

@@ -109,7 +109,7 @@ def test_a_wrong_link_is_undone_and_stays_undone(
     ada.submit(f"/admin/accounts/{number[1]}/unlink")
     page = ada.get(ACCOUNTS).text
     assert "1 fact waits again" in page
-    assert "it is linked by hand only" in page
+    assert "nothing links it by itself" in page
     jobs.link_newcomers(db, desk.extensions["config"], clock)
     assert points(db, company["ana"]) == 0
     assert ada.submit("/admin/accounts/99/unlink").status_code == 404
