@@ -49,6 +49,7 @@ def _nobody(columns: str, why: str) -> Table:
 
 COUNTS = "what counting and rebuilding need; it names nobody"
 LEDGER = "the ledger is never edited; its lines name a number"
+SUMS = "sums of the ledger, whose lines are exported"
 PROOF = "proves who somebody is: in a file that is passed on it would let others in"
 SIGN_IN = "there is nobody left to sign in"
 ROW = "the row's own number"
@@ -171,8 +172,7 @@ PRIVACY: dict[str, Table] = {
             ),
             _is("account", "yes", "replaced", "by its keyed hash: late facts find it, nobody reads it"),
             _is("email name", "yes", "emptied", "they name the person"),
-            _is("unlinked_at", "no", "kept", "about an account that is theirs no more"),
-            _is("linked_by unlinked_by", "names", "kept", ACTOR),
+            _is("linked_by unlinked_by unlinked_at", "names", "kept", ACTOR),
         ),
     ),
     "delivery": Table(
@@ -278,14 +278,7 @@ PRIVACY: dict[str, Table] = {
     ),
     "score": Table(
         ("person_id",),
-        (
-            _is(
-                "team_id period guideline person_id points",
-                "no",
-                "kept",
-                "sums of the ledger, whose lines are exported",
-            ),
-        ),
+        (_is("team_id period guideline person_id points", "no", "kept", SUMS),),
     ),
     "tally": Table(
         ("person_id",),
@@ -294,37 +287,27 @@ PRIVACY: dict[str, Table] = {
                 "person_id week colleague customer promise work last_at last_source last_key",
                 "no",
                 "kept",
-                "sums of the ledger, whose lines are exported",
+                SUMS,
             ),
         ),
     ),
     "merge": Table(
         ("person_id", "into_id"),
         (
-            _is("id last_event_id", "no", "kept", ROW),
-            _is("person_id into_id merged_by undone_by", "names", "kept", "accounts of one person stay one"),
-            _is("was_active merged_at undone_at", "yes", "kept", COUNTS),
+            _is("id last_event_id was_active", "no", "kept", ROW),
+            _is("person_id into_id merged_at merged_by undone_at undone_by", "names", "kept", ACTOR),
             _is("reason", "yes", "reviewed", "words that may name anybody"),
         ),
     ),
     "merged_credit": Table(
         ("person_id",),
-        (
-            _is("merge_id credit_id", "no", "kept", ROW),
-            _is("person_id share full_share share_why", "no", "kept", COUNTS),
-        ),
+        (_is("merge_id credit_id person_id share full_share share_why", "no", "kept", COUNTS),),
     ),
     "reversal": Table(
         ("asked_by", "undo_asked_by"),
         (
-            _is("id event_id", "no", "kept", ROW),
-            _is(
-                "source since until state facts points people asked_at done_at undo_asked_at undone_at told_at",
-                "yes",
-                "kept",
-                "what was done to all must stay answerable",
-            ),
-            _is("asked_by undo_asked_by", "names", "kept", ACTOR),
+            _is("id event_id state facts points people done_at undone_at told_at", "no", "kept", COUNTS),
+            _is("source since until asked_at asked_by undo_asked_at undo_asked_by", "names", "kept", ACTOR),
             _is("reason undo_reason", "yes", "reviewed", "words that may name anybody"),
         ),
     ),

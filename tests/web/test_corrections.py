@@ -138,7 +138,7 @@ def test_two_who_are_one_are_looked_at_merged_and_made_two_again(
     done = ada.submit("/admin/people/chris/merge", asked | {"do": "it", "facts": "1"})
     assert done.location == "/admin/people/ana"
     page = ada.get("/admin/people/ana").text
-    assert "chris (chris@example.com) became ana" in page
+    assert "chris, chris@example.com, became ana" in page
     assert "imported twice" in page
     assert points(db, company["ana"]) == 16
     assert chris.get("/").status_code == 302, "signed out"
