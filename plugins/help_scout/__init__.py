@@ -1,64 +1,97 @@
-"""Help Scout: satisfaction ratings, notes and replies by webhook; the happiness ratings report by pull."""
+"""Help Scout: ratings and conversations by webhook and by pull, articles of its Docs by pull."""
 
-from collections.abc import Iterator
-from datetime import UTC, date, datetime, time, timedelta
+from collections.abc import Callable, Iterator
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 import httpx
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from leaderboard.plugin import (
     Account,
     Delivery,
     Event,
     Invalid,
-    Kind,
     Page,
     Plugin,
     Refused,
     Secret,
+    beginning,
     fetch_json,
     fetch_token,
     hmac_matches,
     hmac_of,
     id_of,
+    iso,
     list_of,
     object_of,
     parse_time,
+    read_each,
+    refuse_unread,
     text_of,
     walk,
+    zone_name,
 )
 
+from .conversations import RATING_KINDS, Marks, facts_of, link
+
 API = "https://api.helpscout.net"
+DOCS_API = "https://docsapi.helpscout.net"
 
 # Webhooks of version 2 say great, okay, not_good, unknown; those of version 1 said Great, Okay, Bad; the report numbers them.
 GOOD, BAD = {"great", 1}, {"not_good", "bad", 3}
-RATING_KINDS: dict[str, Kind] = {"good": "rating.good", "thanks": "thanks.received", "bad": "rating.bad"}
-THREAD_TYPES = {"convo.note.created": {"note"}, "convo.agent.reply.created": {"reply", "message"}}
+OVERLAP = timedelta(minutes=5)  # a change is listed some seconds later
 
 
 class HelpScout(Plugin):
     """`[plugins.help_scout]`; the README beside this file says where to click for each of these."""
 
     title = "Help Scout"
-    earns = ("thanks.received", "rating.good", "rating.bad", "ticket.replied", "help.given")
+    earns = (
+        "thanks.received",
+        "rating.good",
+        "rating.bad",
+        "ticket.solved",
+        "ticket.reopened",
+        "ticket.replied",
+        "help.given",
+        "knowledge.shared",
+        "promise.made",
+        "promise.kept",
+    )
     to_tick = (
         "Satisfaction Ratings: Rating received",
         "Conversations: Note created",
         "Conversations: Agent reply created",
+        "Conversations: Status updated",
+        "Conversations: Tags updated",
+        "Conversations: Custom fields updated",
     )
-    to_grant = ("an app of a user who sees every mailbox, with access to Reports",)
+    to_grant = (
+        "an app of a user who sees every mailbox, with access to Reports",
+        "Docs: Create new, edit settings & Collections, with docs_api_key",
+    )
+    api_hosts = ("docsapi.helpscout.net",)
 
     secret: Secret
     previous_secret: Secret | None = None
     app_id: str | None = None  # of an app with the client credentials flow; left out: webhooks only
     app_secret: Secret | None = None
+    read_ratings: bool = True  # the report needs a Plus or Pro plan
+    read_conversations: bool = True
+    docs_api_key: Secret | None = None  # left out: no articles
+    thanks_tag: str = "thanks"
+    unhappy_tag: str = "unhappy"
+    promise_field: str = "Promised for"  # a custom field of conversations
+    timezone: str = "UTC"  # of a promised time that does not say its own
     pull_from: date | None = None  # the first pull begins here; left out: seven days before it
     look_back_hours: int = Field(
         24, ge=1, le=24 * 14
     )  # ratings this old are read again, in case one was late or changed
+
+    _timezone = field_validator("timezone")(zone_name)
 
     def verify(self, delivery: Delivery) -> None:
         """base64(HMAC-SHA1(secret, body)); https://developer.helpscout.com/webhooks/
@@ -72,15 +105,15 @@ class HelpScout(Plugin):
             raise Refused("the signature does not match; compare the webhook's secret key on both sides")
 
     def events(self, delivery: Delivery) -> Iterator[Event]:
-        """The facts of a rating, a note or a reply; nothing for all else, `helpscout.test` included.
+        """The facts of a rating or of a conversation; nothing for all else, `helpscout.test` included.
 
-        Only the header names the event, and the header is not signed: it says where to look, the signed body what is true.
+        Only a header names the event, and the header is not signed: what the signed body is, it shows itself.
         """
-        name = delivery.header("X-HelpScout-Event")
-        if name == "satisfaction.ratings":
-            yield from self._rated(object_of(delivery.json(), "the body"))
-        elif name in THREAD_TYPES:
-            yield from _written(name, object_of(delivery.json(), "the body"))
+        body = object_of(delivery.json(), "the body")
+        if "rating" in body or "threadId" in body:
+            yield from self._rated(body)
+        elif "threads" in body or "_embedded" in body or "status" in body:
+            yield from facts_of(body, None, self._marks())
 
     def _rated(self, body: dict[str, Any]) -> Iterator[Event]:
         user = object_of(body.get("user"), "user")
@@ -102,55 +135,95 @@ class HelpScout(Plugin):
         return API if self.app_id else None
 
     def pull(self, http: httpx.Client, since: str | None) -> Iterator[Page]:
-        """The happiness ratings report (Plus and Pro plans). The cursor is the moment up to which all was read, in UTC."""
+        """The happiness ratings report, then the conversations that changed, then the articles.
+
+        The cursor is a query string of moments, `ratings`, `conversations` and `articles`: up to where all of each was
+        read. One moves with the last page of its list: broken off in between, the next pull reads that list again.
+        """
         headers, served_at = self._sign_in(http)
-        begin = parse_time(since) if since else self._beginning(served_at)
+        place = dict(parse_qsl(since or "", max_num_fields=10))
+        if since is None:
+            begin = iso(beginning(self.pull_from, served_at))
+            place = dict.fromkeys(("ratings", "conversations", "articles"), begin)
+        lists = {
+            "ratings": (self.read_ratings, partial(self._ratings, http, headers, served_at)),
+            "conversations": (self.read_conversations, partial(self._conversations, http, headers)),
+            "articles": (self.docs_api_key is not None, partial(self._articles, http)),
+        }
+        unread: list[str] = []
+        for name, (wanted, read) in lists.items():
+            if wanted:
+                known = _moment(place, name)
+                for events in read(known, unread):
+                    yield Page(tuple(events), urlencode(place))
+                place[name] = iso(max(served_at or known, known))
+        yield Page((), urlencode(place), last=not unread)
+        refuse_unread(unread)
+
+    def _ratings(
+        self,
+        http: httpx.Client,
+        headers: dict[str, str],
+        served_at: datetime | None,
+        begin: datetime,
+        unread: list[str],
+    ) -> Iterator[list[Event]]:
         query = {
-            "start": _iso(begin - timedelta(hours=self.look_back_hours)),
+            "start": iso(begin - timedelta(hours=self.look_back_hours)),
             "rating": "all",
             "sortField": "modifiedAt",
             "sortOrder": "ASC",
         }
         if served_at:
-            query["end"] = _iso(served_at)
-
-        def following(value: Any) -> str | None:
-            page = _next_page(object_of(value, "the answer"), "pages")
-            return f"{url}?{urlencode({**query, 'page': page})}" if page else None
-
+            query["end"] = iso(served_at)
         url = f"{self.api_url()}/v2/reports/happiness/ratings"
-        unread: list[str] = []
-        first = f"{url}?{urlencode({**query, 'page': 1})}"
-        for answer in walk(first, partial(fetch_json, http, headers=headers), following):
-            events: list[Event] = []
-            for item in list_of(object_of(answer.json, "the answer").get("results"), "results"):
-                try:
-                    events.extend(_reported(object_of(item, "a rating")))
-                except Invalid as error:
-                    unread.append(error.message)
-            # The cursor moves with the last page only: broken off in between, the next pull reads the report again
-            last = following(answer.json) is None
-            yield Page(
-                tuple(events), _iso(served_at if last and served_at else begin), last=last and not unread
-            )
-        if unread:
-            raise Invalid(
-                f"{len(unread)} ratings could not be read and were left out; the first: {unread[0]}"
-            )
+        for answer in _walk(http, url, query, lambda value: _next_page(value, "pages"), headers=headers):
+            yield read_each(list_of(answer.get("results"), "results"), _reported, unread)
+
+    def _conversations(
+        self, http: httpx.Client, headers: dict[str, str], begin: datetime, unread: list[str]
+    ) -> Iterator[list[Event]]:
+        """The newest change first: one that changes meanwhile moves to the front, and hides no other between two pages."""
+        query = {"status": "all", "embed": "threads", "modifiedSince": iso(begin - OVERLAP)}
+        query |= {"sortField": "modifiedAt", "sortOrder": "desc"}
+        url = f"{self.api_url()}/v2/conversations"
+        read = partial(facts_of, begin=begin - OVERLAP, marks=self._marks())
+        for answer in _walk(http, url, query, _hal_page, headers=headers):
+            embedded = object_of(answer.get("_embedded"), "_embedded")
+            yield read_each(list_of(embedded.get("conversations", []), "conversations"), read, unread)
+
+    def _articles(self, http: httpx.Client, begin: datetime, unread: list[str]) -> Iterator[list[Event]]:
+        """What was published since, from each collection of the Docs; https://developer.helpscout.com/docs-api/"""
+        key = self.docs_api_key.get_secret_value() if self.docs_api_key else ""
+        read = partial(_published, begin - OVERLAP)
+
+        def listed(path: str, name: str, **query: str) -> Iterator[list[Any]]:
+            pages = partial(_docs_page, name)
+            url = f"{self.docs_url()}/v1/{path}"
+            for answer in _walk(http, url, query, pages, auth=httpx.BasicAuth(key, "X")):
+                yield list_of(object_of(answer.get(name), name).get("items"), "items")
+
+        for collections in listed("collections", "collections"):
+            for number in read_each(collections, _ids, unread):
+                newest = {"status": "published", "sort": "updatedAt", "order": "desc"}
+                for articles in listed(
+                    f"collections/{quote(number, safe='')}/articles", "articles", **newest
+                ):
+                    yield read_each(articles, read, unread)
+                    if any(moment < begin - OVERLAP for moment in read_each(articles, _updated, [])):
+                        break
+
+    def _marks(self) -> Marks:
+        return Marks(self.thanks_tag, self.unhappy_tag, self.promise_field, self.timezone)
+
+    def docs_url(self) -> str:
+        return DOCS_API
 
     def accounts(self, http: httpx.Client) -> Iterator[Account]:
         """The account's users. Help Scout confirms an address before its user can sign in."""
         headers, _ = self._sign_in(http)
-        url = f"{self.api_url()}/v2/users"
-
-        def following(value: Any) -> str | None:
-            page = _next_page(
-                object_of(object_of(value, "the answer").get("page"), "page"), "totalPages", "number"
-            )
-            return f"{url}?page={page}" if page else None
-
-        for answer in walk(f"{url}?page=1", partial(fetch_json, http, headers=headers), following):
-            embedded = object_of(object_of(answer.json, "the answer").get("_embedded"), "_embedded")
+        for answer in _walk(http, f"{self.api_url()}/v2/users", {}, _hal_page, headers=headers):
+            embedded = object_of(answer.get("_embedded"), "_embedded")
             for item in list_of(embedded.get("users"), "users"):
                 user = object_of(item, "a user")
                 number = id_of(user.get("id"))
@@ -173,13 +246,6 @@ class HelpScout(Plugin):
         url = f"{self.api_url()}/v2/oauth2/token"
         token, served_at = fetch_token(http, url, form, "app_id and app_secret")
         return {"Authorization": f"Bearer {token}"}, served_at
-
-    def _beginning(self, served_at: datetime | None) -> datetime:
-        if self.pull_from:
-            return datetime.combine(self.pull_from, time(0), UTC)
-        if served_at is None:
-            raise Invalid("Help Scout does not say what time it is; set pull_from to a date")
-        return served_at - timedelta(days=7)
 
 
 def _rating(
@@ -211,11 +277,12 @@ def _rating(
         object=f"rating/{conversation}",  # each reply is rated by itself: a later good one mends an earlier bad one
         ticket=conversation,
         text=text,
-        url=_link(conversation, number),
+        url=link(conversation, number),
     )
 
 
-def _reported(item: dict[str, Any]) -> Iterator[Event]:
+def _reported(found: Any) -> Iterator[Event]:
+    item = object_of(found, "a rating")
     value = item.get("ratingId")  # not an id: 1 great, 2 okay, 3 not good
     if not isinstance(value, int):
         raise Invalid("the report's ratingId is not a number")
@@ -231,39 +298,55 @@ def _reported(item: dict[str, Any]) -> Iterator[Event]:
     )
 
 
-def _written(name: str, body: dict[str, Any]) -> Iterator[Event]:
-    """The newest note or reply of the conversation that came along; the older ones came with their own deliveries."""
-    embedded = object_of(body.get("_embedded"), "_embedded")
-    wanted = []
-    for item in list_of(body.get("threads", embedded.get("threads")), "threads"):
-        thread = object_of(item, "a thread")
-        if text_of(thread.get("type") or "", 40) in THREAD_TYPES[name]:
-            wanted.append(
-                (parse_time(thread.get("createdAt"), assume_utc=True), id_of(thread.get("id")) or "", thread)
-            )
-    if not wanted:
+def _published(begin: datetime, item: Any) -> Iterator[Event]:
+    article = object_of(item, "an article")
+    number, author = id_of(article.get("id")), id_of(article.get("createdBy"))
+    if article.get("status") != "published" or not article.get("lastPublishedAt") or author is None:
         return
-    moment, number, thread = max(wanted, key=lambda found: found[:2])
-    author = object_of(thread.get("author", thread.get("createdBy")), "the thread's author")
-    writer = id_of(author.get("id"))
-    owner = id_of(object_of(body.get("assignee", body.get("owner")), "assignee").get("id"))
-    conversation = id_of(body.get("id"))
-    if not number or conversation is None:
-        raise Invalid("the conversation or its thread has no id")
-    note = name == "convo.note.created"
-    if writer is None or author.get("type") != "user" or (note and owner in (None, writer)):
-        return
-    yield Event(
-        key=f"thread/{number}/{'helped' if note else 'replied'}",
-        kind="help.given" if note else "ticket.replied",
-        occurred_at=moment,
-        agents=(writer,),
-        giver=owner if note else None,
-        object=None if note else f"ticket/{conversation}",
-        ticket=conversation,
-        url=_link(conversation, body.get("number")),
-        # The words stay in Help Scout: a note between colleagues was not written for a wall
-    )
+    moment = parse_time(article["lastPublishedAt"], assume_utc=True)
+    if number is None:
+        raise Invalid("an article has no id")
+    if moment >= begin:
+        about = f"article/{number}"
+        address = text_of(article.get("publicUrl") or "")
+        yield Event(
+            f"{about}/published", "knowledge.shared", moment, (author,), object=about, url=address or None
+        )
+
+
+def _ids(item: Any) -> list[str]:
+    number = id_of(object_of(item, "a collection").get("id"))
+    return [number] if number else []
+
+
+def _updated(item: Any) -> list[datetime]:
+    return [parse_time(object_of(item, "an article").get("updatedAt"), assume_utc=True)]
+
+
+def _walk(
+    http: httpx.Client,
+    url: str,
+    query: dict[str, str],
+    next_page: Callable[[dict[str, Any]], int | None],
+    **request: Any,
+) -> Iterator[dict[str, Any]]:
+    """The answers of a list, page by page."""
+
+    def following(value: Any) -> str | None:
+        page = next_page(object_of(value, "the answer"))
+        return f"{url}?{urlencode({**query, 'page': page})}" if page else None
+
+    first = f"{url}?{urlencode({**query, 'page': 1})}"
+    for answer in walk(first, partial(fetch_json, http, **request), following):
+        yield object_of(answer.json, "the answer")
+
+
+def _hal_page(value: dict[str, Any]) -> int | None:
+    return _next_page(object_of(value.get("page"), "page"), "totalPages", "number")
+
+
+def _docs_page(name: str, value: dict[str, Any]) -> int | None:
+    return _next_page(object_of(value.get(name), name), "pages")
 
 
 def _next_page(page: dict[str, Any], total: str, current: str = "page") -> int | None:
@@ -274,10 +357,8 @@ def _next_page(page: dict[str, Any], total: str, current: str = "page") -> int |
     return here + 1 if here < last else None
 
 
-def _link(conversation: str, number: Any) -> str:
-    shown = id_of(number)
-    return f"https://secure.helpscout.net/conversation/{conversation}" + (f"/{shown}" if shown else "")
-
-
-def _iso(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+def _moment(place: dict[str, str], name: str) -> datetime:
+    try:
+        return parse_time(place.get(name, ""))
+    except Invalid:
+        raise Invalid(f"the cursor does not hold `{name}`; it was not written by this plugin") from None

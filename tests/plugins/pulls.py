@@ -12,7 +12,7 @@ from plugins.help_scout import HelpScout
 from plugins.zendesk import Zendesk
 from tests.plugins import pulls_a, pulls_b, pulls_c, pulls_d, pulls_e, pulls_f, pulls_g, pulls_h
 from tests.plugins.pulled import Pulled
-from tests.plugins.tools import Asked, DemoTool, HelpScoutTool, Said, Tool, ZendeskTool, iso
+from tests.plugins.tools import NOW, Asked, DemoTool, HelpScoutTool, Said, Tool, ZendeskTool, iso
 
 
 def zendesk(tool: ZendeskTool) -> Pulled:
@@ -48,8 +48,14 @@ def help_scout(tool: HelpScoutTool) -> Pulled:
         def api_url(self) -> str:
             return tool.address
 
+        docs_url = api_url
+
     def make(**settings: Any) -> Plugin:
-        return Local(**{"secret": "s", "app_id": "app", "app_secret": "app-secret", **settings})
+        given = {"secret": "s", "app_id": "app", "app_secret": "app-secret", "docs_api_key": "docs-key"}
+        return Local(**{**given, **settings})
+
+    def show() -> None:
+        tool.publish("a1", NOW)
 
     return Pulled(
         tool,
@@ -60,6 +66,7 @@ def help_scout(tool: HelpScoutTool) -> Pulled:
         tool.ratings,
         "threadid",
         {"ratingId": 9},
+        show=show,
     )
 
 

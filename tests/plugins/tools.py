@@ -223,7 +223,7 @@ class ZendeskTool(Tool):
 
 
 class HelpScoutTool(Tool):
-    """The token of the client credentials flow, the happiness ratings report, and users."""
+    """The token of the client credentials flow, the happiness ratings report, conversations, users, and the Docs' own API."""
 
     size = 2
 
@@ -231,6 +231,8 @@ class HelpScoutTool(Tool):
         super().__init__()
         self.ratings: list[dict[str, Any]] = []
         self.users: list[dict[str, Any]] = []
+        self.conversations: list[dict[str, Any]] = []
+        self.articles: list[dict[str, Any]] = []
 
     def rate(self, thread: int, value: int, at: datetime, comments: str = "", **more: Any) -> None:
         rating = {
@@ -249,6 +251,12 @@ class HelpScoutTool(Tool):
         names = {"ratingCustomerName": "Ito", "ratingUserId": 69013, "ratingUserName": "Ana Alvarez"}
         self.ratings.append({**rating, **said, **names, **more})
 
+    def publish(self, number: str, at: datetime, **more: Any) -> None:
+        article = {"id": number, "status": "published", "createdBy": 69013, "lastPublishedAt": iso(at)}
+        self.articles.append(
+            {**article, "updatedAt": iso(at), "publicUrl": "https://docs.example.com/a", **more}
+        )
+
     def answer(self, asked: Asked) -> Said:
         if asked.path == "/v2/oauth2/token":
             form = {name: values[0] for name, values in parse_qs(asked.body.decode()).items()}
@@ -259,6 +267,15 @@ class HelpScoutTool(Tool):
             }:
                 return Said({"token_type": "bearer", "access_token": "a-token", "expires_in": 172800})
             return Said({"error": "invalid_client"}, status=401)
+        if asked.path.startswith("/v1/collections"):
+            if asked.headers.get("Authorization") != "Basic ZG9jcy1rZXk6WA==":  # docs-key:X
+                return Said({"error": "unauthorized"}, status=401)
+            name = "articles" if asked.path.endswith("/articles") else "collections"
+            rows = sorted(self.articles, key=lambda each: str(each["updatedAt"]), reverse=True)
+            rows = rows if name == "articles" else [{"id": "c1", "name": "Lost and found"}]
+            here = int(asked.query["page"])
+            shown = rows[(here - 1) * self.size : here * self.size]
+            return Said({name: {"page": here, "pages": -(-len(rows) // self.size), "items": shown}})
         if asked.headers.get("Authorization") != "Bearer a-token":
             return Said({"error": "unauthorized"}, status=401)
         page = int(asked.query["page"])
@@ -277,15 +294,21 @@ class HelpScoutTool(Tool):
                     "pages": -(-len(chosen) // self.size),
                 }
             )
-        if asked.path == "/v2/users":
-            shown = self.users[(page - 1) * self.size : page * self.size]
-            pages = {
-                "size": self.size,
-                "totalElements": len(self.users),
-                "totalPages": -(-len(self.users) // self.size),
-                "number": page,
-            }
-            return Said({"_embedded": {"users": shown}, "page": pages})
+        if asked.path in ("/v2/users", "/v2/conversations"):
+            name, rows = "users", self.users
+            if asked.path == "/v2/conversations":
+                assert (asked.query["status"], asked.query["embed"]) == ("all", "threads")
+                since = asked.query["modifiedSince"]
+                rows = [row for row in self.conversations if row["userUpdatedAt"] >= since]
+                rows.sort(
+                    key=lambda row: str(row["userUpdatedAt"]), reverse=asked.query["sortOrder"] == "desc"
+                )
+                name = "conversations"
+            shown = rows[(page - 1) * self.size : page * self.size]
+            pages = {"size": self.size, "totalElements": len(rows), "number": page}
+            return Said(
+                {"_embedded": {name: shown}, "page": {**pages, "totalPages": -(-len(rows) // self.size)}}
+            )
         return Said({"error": "not found"}, status=404)
 
 
