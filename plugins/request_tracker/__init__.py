@@ -57,7 +57,6 @@ RATING_KINDS: dict[str, Kind] = {"thanks": "thanks.received", "good": "rating.go
 SYSTEM, NOBODY = "RT_System", "Nobody"  # users of every RT: what scrips do, and what nobody owns
 DROPPED = ("rejected", "deleted")  # not solved, but over as well
 
-MOST_PAGES = 500  # at once; the next pull goes on
 OVERLAP = timedelta(
     minutes=5
 )  # numbers are given before they can be seen: a later one may come to light first
@@ -237,9 +236,7 @@ class RequestTracker(Plugin):
                 {name for name in (self.rating_field, self.promise_field) if name and name != "Due"}, unread
             )
         page = 1
-        for _ in range(MOST_PAGES):
-            if after >= end or page > MOST_HIDDEN:
-                break
+        while after < end and page <= MOST_HIDDEN:
             found = rest.transactions([*kinds, where], page)
             if not found.rows:
                 page += 1

@@ -75,10 +75,21 @@ class Rest:
                 return found.rows[0], found.served_at
         return None, found.served_at
 
-    def transactions(self, where: list[Row], page: int = 1, order: str = "ASC") -> Found:
-        """A page of them by number; conditions on one field are joined by "or". Asked in a body: an address has a limit."""
-        asked = {"fields": FIELDS, "orderby": "id", "order": order, "per_page": str(PER_PAGE)}
-        answer = self._get("transactions", {**asked, "page": str(page)}, method="POST", json=where)
+    def transactions(
+        self, where: list[Row], page: int = 1, order: str = "ASC", *, is_long: bool = False
+    ) -> Found:
+        """A page of them by number; conditions on one field are joined by "or". A long question goes in a body."""
+        asked = {
+            "fields": FIELDS,
+            "orderby": "id",
+            "order": order,
+            "per_page": str(PER_PAGE),
+            "page": str(page),
+        }
+        if is_long:
+            answer = self._get("transactions", asked, method="POST", json=where)
+        else:
+            answer = self._get("transactions", {**asked, "query": json.dumps(where)})
         rows = _items(answer)
         return Found(rows, answer.served_at, len(rows) < (answer.json.get("per_page") or PER_PAGE))
 
@@ -110,7 +121,7 @@ class Rest:
         where = [condition("ObjectType", "RT::Ticket"), *(condition("Field", name) for name in fields)]
         where += [condition("ObjectId", thing) for thing in things]
         for page in range(1, MOST_CHANGES + 1):
-            changes = self.transactions(where, page)
+            changes = self.transactions(where, page, is_long=True)
             for change in changes.rows:
                 for thing in read_each([change], _ticket_of, []):
                     found.changes.setdefault(thing, []).append(change)

@@ -104,8 +104,7 @@ class RequestTrackerTool(Tool):
             return Said({"message": "Unauthorized"}, status=401)
         path = asked.path.removeprefix("/REST/2.0/")
         if path == "transactions":
-            assert asked.method == "POST"
-            where = json.loads(asked.body)
+            where = json.loads(asked.body if asked.method == "POST" else asked.query["query"])
             rows = [row for row in self.transactions if _holds(row, where)]
             rows.sort(key=lambda row: int(row["id"]), reverse=asked.query["order"] == "DESC")
             return self._page(rows, asked)
