@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 import textwrap
@@ -84,11 +85,20 @@ class Desk:
         """-S leaves our own packages out: the helpdesk sees Python, its lock and its site, and nothing else."""
         return [sys.executable, "-S", "-m", module, *words]
 
-    def run(self, module: str, *words: str) -> None:
+    def run(self, module: str, *words: str) -> str:
+        """What a command of the site prints."""
         done = subprocess.run(
             self.command(module, *words), env=self.environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def agents(self) -> str:
+        """The setting that the guide's command prints."""
+        command = re.search(r"^    python manage\.py (shell .*)$", GUIDE.read_text("utf-8"), re.MULTILINE)
+        assert command, "the guide shows no command that prints the agents"
+        printed = self.run("django", *shlex.split(command[1]))
+        return next(line for line in printed.splitlines() if line.startswith("agents = "))
 
     def mail(self, ticket: str, sender: str, words: str) -> None:
         """The customer answers by mail, and the desk's timer reads its mailbox."""

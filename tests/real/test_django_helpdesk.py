@@ -21,13 +21,13 @@ from tests.served import Served
 from tests.trials import eventually
 
 SECRET = "a-secret-of-an-address"
-SECTION = f"""
+SECTION = """
 [plugins.django_helpdesk]
-address = "{{url}}"
-secret = "{SECRET}"
+address = "{url}"
+secret = "{secret}"
 api_user = "reader"
 api_password = "reader"
-agents = {{{{ 1 = "ana@example.com", 2 = "ben@example.com" }}}}
+{agents}
 timezone = "Europe/Berlin"
 """
 HERE = ZoneInfo("Europe/Berlin")
@@ -47,6 +47,12 @@ def desk(tmp_path_factory: pytest.TempPathFactory, ports: tuple[int, int]) -> It
     hook = f"http://extra-mile:{SECRET}@127.0.0.1:{ports[1]}/hooks/django_helpdesk"
     with Desk(tmp_path_factory.mktemp("desk"), ports[0], hook) as desk:
         yield desk
+
+
+@pytest.fixture(scope="module")
+def section(desk: Desk) -> str:
+    """Of our config; who is who comes by the guide's own command."""
+    return SECTION.format(url=desk.url, secret=SECRET, agents=desk.agents())
 
 
 @contextmanager
@@ -84,9 +90,15 @@ def earned(db: Database, company: Company, ticket: str) -> dict[str, list[tuple[
 
 
 def test_a_ticket_earns_by_webhook_our_absence_hurts_no_agent_and_the_pull_closes_the_gap(
-    db: Database, database_url: str, company: Company, tmp_path: Path, desk: Desk, ports: tuple[int, int]
+    db: Database,
+    database_url: str,
+    company: Company,
+    tmp_path: Path,
+    desk: Desk,
+    section: str,
+    ports: tuple[int, int],
 ) -> None:
-    served = Served(tmp_path, database_url, more=SECTION.format(url=desk.url), port=ports[1])
+    served = Served(tmp_path, database_url, more=section, port=ports[1])
     ana, ben, ito = desk.agent("ana"), desk.agent("ben"), desk.visitor()
     customer = f"ito@{db.url.get_backend_name()}.example.com"
     with served:
