@@ -80,7 +80,12 @@ def fill(db: Database, company: Company) -> None:
                 ),
                 t.Delivery(source="desk", received_at=late, state="failed", reason=ODD),
                 t.Heartbeat(job="pull", started_at=NOON, finished_at=late, error=ODD),
-                t.Source(name="desk", cursor="2026", pulled_at=late),
+                t.Source(name="desk", cursor="2026", pulled_at=late, frozen_at=late, frozen_by=ana),
+                t.Refusal(
+                    source="desk", cause="clock", times=3, since=NOON, last_at=late, reason=ODD, off=-400
+                ),
+                t.Backfill(source="desk", since=NOON, asked_at=late, next_step_at=late, error=ODD),
+                t.Act(done_at=late, done_by=ana, what="freeze", source="desk", why=ODD),
                 t.Token(person_id=ana, name=ODD, hash="h", scopes="read", epoch="e", created_at=NOON),
                 t.SignedIn(key="k" * 64, person_id=ana, began_at=NOON, ends_at=late),
                 t.Letter(person_id=ana, created_at=NOON, next_try_at=late, error=ODD),
