@@ -30,7 +30,6 @@ from leaderboard.plugin import (
     object_of,
     parse_due,
     parse_time,
-    plain_text,
     read_each,
     refuse_stale,
     refuse_unread,
@@ -39,7 +38,7 @@ from leaderboard.plugin import (
     zone_name,
 )
 
-from .items import RATING_KINDS, Team, deleted, number_of, team_of_rows, team_of_webhook, user_in
+from .items import RATING_KINDS, Team, deleted, number_of, team_of_rows, team_of_webhook, user_in, words_of
 
 # Stars of a survey; how many are good and bad is a setting
 MOST_STARS = 5
@@ -186,7 +185,7 @@ class Glpi(Plugin):
                 giver=writer if writer not in team.customers else None,
                 customer=next(iter(team.customers), None),
                 object=f"rating/{ticket}",
-                text=plain_text(content or "") or None,
+                text=words_of(content),
                 **whose,
             )
             return

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from leaderboard.plugin import Event, Invalid, Kind, id_of, list_of, object_of
+from leaderboard.plugin import Event, Invalid, Kind, id_of, list_of, object_of, plain_text
 
 # With words, a survey's good answer is a thanks
 RATING_KINDS: dict[str, Kind] = {"good": "rating.good", "thanks": "thanks.received", "bad": "rating.bad"}
@@ -64,3 +64,11 @@ def number_of(value: Any) -> str:
 
 def user_in(item: dict[str, Any], name: str) -> str | None:
     return id_of(object_of(item.get(name), name).get("id"))
+
+
+def words_of(content: Any) -> str | None:
+    """What a followup says. GLPI 10 keeps its HTML encoded once more."""
+    words = plain_text(content or "")
+    return (
+        plain_text(words) if words.startswith("<") and str(content).startswith("&#60;") else words
+    ) or None

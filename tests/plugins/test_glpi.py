@@ -131,6 +131,21 @@ def test_who_calls_their_own_followup_a_thanks_is_its_giver() -> None:
     assert event.giver is None  # the customer's act
 
 
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("&#60;p&#62;Thank you &#38;amp; <b>", "Thank you &"),  # GLPI 10
+        ("&#60;p&#62;Thank&#60;/p&#62;&#60;p&#62;you&#60;/p&#62;", "Thank\nyou"),
+        ("<p>&#60;p&#62; is a tag</p>", "<p> is a tag"),
+        ("&#60;", "<"),
+        (None, None),
+    ],
+)
+def test_words_are_read_once_or_twice_encoded(content: str | None, text: str | None) -> None:
+    (event,) = changed("thanks", content=content)
+    assert event.text == text
+
+
 def test_a_solution_without_its_ticket_waits_for_the_pull() -> None:
     body = sample("solution").json()
     assert events_of({"item": body["item"], "event": "new"}) == []
