@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import SequenceMatcher
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import func, select
 from sqlmodel import Session
@@ -49,6 +49,19 @@ class Suggestion:
     why: str
 
 
+class Named(Protocol):
+    """An account as far as it takes to guess whose it is."""
+
+    @property
+    def identity_id(self) -> int: ...
+    @property
+    def account(self) -> str: ...
+    @property
+    def name(self) -> str | None: ...
+    @property
+    def email(self) -> str | None: ...
+
+
 @dataclass(frozen=True)
 class Account:
     """An account, who it is or might be, and its facts: those that count or wait, and those in closed weeks among them."""
@@ -89,6 +102,15 @@ def unmatched(session: Session, source: str, after: int = 0, limit: int = 50) ->
         suggestion, namesakes = known.guess(row.account, row.name, row.email)
         found.append(_account(row, unlinked_at=row.unlinked_at, suggestion=suggestion, namesakes=namesakes))
     return found
+
+
+def suggested(session: Session, accounts: Sequence[Named]) -> dict[int, Suggestion]:
+    """Who each of these accounts might be, by its id; without those of whom nobody knows."""
+    if not accounts:
+        return {}
+    known = _Known(_people(session, None))
+    found = {one.identity_id: known.guess(one.account, one.name, one.email)[0] for one in accounts}
+    return {id_: suggestion for id_, suggestion in found.items() if suggestion}
 
 
 def namesakes_of(session: Session, whose: Person, limit: int = 5) -> list[Suggestion]:

@@ -25,6 +25,7 @@ from leaderboard.ledger.settling import closed_week, entry, past_withdrawal
 from leaderboard.ledger.wholesale import count_again, lock_people, post_again, reverse_all
 from leaderboard.plugin import Invalid
 from leaderboard.tables import Reversal, Team
+from leaderboard.weeks import Week
 
 team = Team.__table__  # type: ignore[attr-defined]
 reversal = Reversal.__table__  # type: ignore[attr-defined]
@@ -53,6 +54,18 @@ class Preview:
     people: int
     unlinked: int
     weeks: tuple[WeekTouched, ...]
+
+    @property
+    def by_week(self) -> dict[tuple[Week, bool], list[WeekTouched]]:
+        """The teams' weeks by week and whether it is closed, the newest first."""
+        found: dict[tuple[Week, bool], list[WeekTouched]] = {}
+        for one in self.weeks:
+            found.setdefault((Week.parse(one.week), one.is_closed), []).append(one)
+        return found
+
+    @property
+    def touches_closed(self) -> bool:
+        return any(one.is_closed for one in self.weeks)
 
 
 def preview(session: Session, source: str, since: datetime, until: datetime) -> Preview:

@@ -12,6 +12,7 @@ from flask_babel import gettext as _
 from sqlmodel import Session
 
 from leaderboard import acts, deliveries, health, invitations, ledger, people, steps
+from leaderboard.deliveries import matching
 from leaderboard.guidelines import N_
 from leaderboard.plugin import Delivery, Invalid, Plugin
 from leaderboard.tables import Delivery as DeliveryRow
@@ -180,7 +181,7 @@ def source(name: str) -> ResponseReturnValue:
         everybody = people.directory(session, limit=MOST_OPTIONS + 1)
         changing = deliveries.rotations(plugin, deliveries.newest(session, name))
         told = acts.told(session, name)
-    by_name = {person.name.casefold(): person.handle for person, _team in everybody}
+        likely = matching.suggested(session, accounts)
     page = render_template(
         "source.html",
         status=status,
@@ -195,10 +196,8 @@ def source(name: str) -> ResponseReturnValue:
         proof=_(PROOFS[plugin.proof]),
         earns=plugin.earns,
         accounts=accounts,
-        likely={
-            one.identity_id: by_name.get((one.name or one.account.partition("@")[0]).casefold())
-            for one in accounts
-        },
+        likely=likely,
+        why=matching.WHY,
         everybody=everybody if len(everybody) <= MOST_OPTIONS else None,
         changing=changing,
         samples=deliveries.sample_names(plugin),

@@ -209,7 +209,7 @@ def test_forged_facts_are_looked_at_taken_back_told_and_given_back(
     ada = visit("ada")
     page = ada.get(TAKE_BACK, query_string={"since": "2026-11-18T13:00"}).text
     assert "Take back 5 facts" in page
-    assert "5 facts, 24 points" in page
+    assert 'Care <span class="soft">5 facts, 24 points</span>' in page
     form = looked(ada) | {"reason": "the secret was in a chat"}
     assert ada.submit(TAKE_BACK, form).location == TAKE_BACK
     assert (points(db, company["ana"]), points(db, company["ben"])) == (0, 8)

@@ -19,7 +19,7 @@ from leaderboard.announcements import letters
 from leaderboard.app import create_app
 from leaderboard.database import Database
 from leaderboard.points import FairPlay, Points, Rules
-from leaderboard.tables import Heartbeat, Person, Team, WebAuthn
+from leaderboard.tables import Heartbeat, Merge, Person, Reversal, Team, WebAuthn
 from leaderboard.web.sign_in import link_to_set_password
 from tests.make import NOON, PASSWORD, Clock, Company
 from tests.test_recognition import MONDAY, WEEK, told
@@ -133,6 +133,11 @@ def _this_week(app: Flask, db: Database, company: Company, clock: Clock) -> dict
         ledger.change_rules(
             session, before, Points(story_accepted=11), FairPlay(), now, company["ada"], "More"
         )
+        span = {"since": now - timedelta(hours=1), "until": now, "facts": 1, "points": 0, "people": 1}
+        done = {"asked_at": now, "asked_by": company["ada"], "state": "done", "done_at": now, "told_at": now}
+        session.add(Reversal(source="standard", reason="Forged", **span, **done))
+        one = {"person_id": company["dan"], "into_id": company["ben"], "was_active": True, "last_event_id": 0}
+        session.add(Merge(**one, reason="Twice", merged_at=now, merged_by=company["ada"], undone_at=now))
         session.add(Heartbeat(job="close_weeks", started_at=now, finished_at=now))
         session.add(Heartbeat(job="pull", started_at=now, finished_at=now, error="it does not answer"))
         for handle in ("ana", "ada"):
