@@ -26,6 +26,7 @@ Row = dict[str, Any]
 TYPES = ("Create", "Correspond", "Comment", "Status", "Set", "CustomField")
 FIELDS = "Type,Field,OldValue,NewValue,Created,Creator,ObjectType,ObjectId"
 TICKET_FIELDS = "Owner,Requestor,Creator,Queue,Status,Due,CustomFields"
+TEXTS = ("text/plain", "text/html")
 TICKETS = "RT::Queue-RT::Ticket"  # where custom fields of tickets apply
 PER_PAGE = 100  # RT gives no more at once
 MOST_HIDDEN = 10  # pages in a row of which the token's user may see nothing
@@ -170,10 +171,12 @@ class Rest:
         for row in self.transactions(where, order="DESC").rows:
             if name_of(row.get("Creator")) in told["customers"]:
                 path = f"transaction/{number_of(row.get('id'))}/attachments"
-                parts = _items(self._get(path, {"fields": "Content,ContentType"}))
-                for kind in ("text/plain", "text/html"):
+                # Only its texts: a picture's bytes would come as a text that no JSON should hold
+                kinds = [condition("ContentType", kind) for kind in TEXTS]
+                parts = self._found(path, kinds, "Content,ContentType,Filename")
+                for kind in TEXTS:
                     for part in parts:
-                        if part.get("ContentType") == kind:
+                        if part.get("ContentType") == kind and not part.get("Filename"):
                             return {"said": part.get("Content"), "said_type": kind}
         return {}
 

@@ -71,8 +71,21 @@ class RequestTrackerTool(Tool):
 
     def say(self, ticket: int, by: str, at: datetime, words: str, kind: str = "text/plain") -> int:
         number = self.write(ticket, "Correspond", by, at)
-        part = {"type": "attachment", "id": str(number), "ContentType": kind, "Content": words}
-        self.attachments[number] = [{**part, "ContentType": "multipart/mixed", "Content": ""}, part]
+        part = {
+            "type": "attachment",
+            "id": str(number),
+            "ContentType": kind,
+            "Content": words,
+            "Filename": "",
+        }
+        picture = {**part, "ContentType": "image/png", "Content": "\x89PNG\0", "Filename": "us.png"}
+        notes = {**part, "ContentType": "text/plain", "Content": "A file", "Filename": "notes.txt"}
+        self.attachments[number] = [
+            {**part, "ContentType": "multipart/mixed", "Content": ""},
+            notes,
+            picture,
+            part,
+        ]
         return number
 
     def rate(self, number: int, value: str, at: datetime, words: str = "", **more: Any) -> None:
@@ -132,7 +145,9 @@ class RequestTrackerTool(Tool):
         if kind == "ticket":
             return Said(self.tickets[self.merged.get(int(name), int(name))])
         if kind == "transaction":
-            return self._page(self.attachments.get(int(name.split("/")[0]), []), asked)
+            parts = self.attachments.get(int(name.split("/")[0]), [])
+            where = json.loads(asked.query["query"])
+            return self._page([part for part in parts if _holds(part, where)], asked)
         return Said({"message": "Not Found"}, status=404)
 
     def _page(self, rows: list[Row], asked: Asked) -> Said:
