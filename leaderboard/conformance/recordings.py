@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Said:
-    """An answer of the tool's API, and the question it is for: a path, and what of the query matters."""
+    """An answer of the tool's API, and the question it is for: a path, and what matters of the query and of what is sent."""
 
     path: str
     query: dict[str, str]
     body: str
+    sent: str = ""
     method: str = ""
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
@@ -35,6 +36,7 @@ class Said:
         return (
             asked.path == self.path
             and self.method in ("", request.method)
+            and self.sent in request.content.decode("utf-8", "replace")
             and all(asked.params.get(name) == value for name, value in self.query.items())
         )
 
