@@ -48,6 +48,7 @@ class Tool:
         self.asked: list[Asked] = []
         self.misbehaves: Callable[[Asked], Said | None] = lambda asked: None
         self.address = ""
+        self.port = 0  # any
 
     def answer(self, asked: Asked) -> Said:
         raise NotImplementedError
@@ -87,7 +88,7 @@ class Tool:
             def log_message(self, *_: Any) -> None:
                 """Quiet: what was asked stands in `asked`."""
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()

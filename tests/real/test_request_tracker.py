@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from random import Random
 
 import httpx
 import pytest
@@ -12,10 +13,15 @@ from sqlalchemy import select
 
 from leaderboard import config, deliveries, weeks
 from leaderboard.database import Database
+from leaderboard.plugin import Delivery, Secret
+from leaderboard.plugin import Event as Fact
 from leaderboard.tables import Credit, Event, PointsEntry
+from plugins.request_tracker import RequestTracker
 from tests.make import Company
-from tests.real.tracker import INSTALLED, LEFT_OUT, Tracker
+from tests.plugins.tools import Asked, Said, Tool
+from tests.real.tracker import INSTALLED, LEFT_OUT, Tracker, User
 from tests.served import Served
+from tests.trials import dice as dice_of
 from tests.trials import eventually
 
 pytestmark = pytest.mark.skipif(not INSTALLED, reason=LEFT_OUT)
@@ -29,6 +35,9 @@ api_token = "{{token}}"
 rating_field = "Satisfaction"
 read_articles = true
 """
+
+
+ACTS = ("owner", "due", "comment", "rate", "correspond", "mail", "status", "owner", "rate", "status")
 
 
 @pytest.fixture(scope="module")
@@ -145,3 +154,62 @@ def test_a_ticket_earns_by_the_guides_scrip_and_the_pull_knows_the_same_facts_an
         }
     assert pulled == facts(db, ticket)
     assert "Extra Mile answered" in tracker.log  # RT noted that we were away
+
+
+class Receiver(Tool):
+    """Takes what the scrip sends, in our place."""
+
+    def answer(self, asked: Asked) -> Said:
+        return Said({}, status=202)
+
+
+def test_whatever_people_do_the_scrip_and_the_pull_tell_the_same_facts(
+    tracker: Tracker, ports: tuple[int, int]
+) -> None:
+    """Also when a ticket's owner, its due date or its rating was changed, and changed again, before the pull."""
+    dice, receiver = dice_of("people at work"), Receiver()
+    receiver.port = ports[1]
+    with receiver.running():
+        people = tracker.agent("ana"), tracker.agent("ben")
+        customers: dict[str, str] = {}
+        for customer in ("one@example.org", "two@example.org", "three@example.org"):
+            tracker.mail(customer, "A case", "Can you help?")
+            customers[customer] = people[0].newest()
+        for step in range(25):
+            customer, ticket = dice.choice(sorted(customers.items()))
+            _act(dice, tracker, dice.choice(people), ticket, customer, step)
+    settings = {
+        "address": tracker.url,
+        "api_token": tracker.token("extra-mile"),
+        "rating_field": "Satisfaction",
+    }
+    plugin, told = RequestTracker(secret=Secret(SECRET), **settings), list[Fact]()
+    for asked in receiver.asked:
+        headers = {name.lower(): value for name, value in asked.headers.items()}
+        delivery = Delivery(asked.body, headers, weeks.now())
+        plugin.verify(delivery)
+        told += plugin.events(delivery)
+    with httpx.Client(trust_env=False) as http:
+        pulled = [event for page in plugin.pull(http, None) for event in page.events]
+    mine = sorted((event for event in pulled if event.ticket in customers.values()), key=lambda e: e.key)
+    assert mine == sorted(told, key=lambda event: event.key)
+    assert "ticket.replied" in {event.kind for event in mine}
+
+
+def _act(dice: Random, tracker: Tracker, user: User, ticket: str, customer: str, step: int) -> None:
+    """Something that people do with a ticket."""
+    what = ACTS[step % len(ACTS)]
+    if what in ("comment", "correspond"):
+        user.write(ticket, what, f"Words {step}")
+    elif what == "mail":
+        tracker.mail(customer, f"Re: [fairhaven #{ticket}] Case", f"Thank you, {step}")
+    elif what == "owner":
+        user.change(ticket, Owner=dice.choice(("ana", "ben", "Nobody")))
+    elif what == "due":
+        user.change(ticket, Due=dice.choice(("", f"2026-12-{dice.randrange(1, 28):02} 10:00:00")))
+    elif what == "status":
+        user.change(ticket, Status=dice.choice(("open", "resolved", "resolved", "stalled", "rejected")))
+    elif what == "rate":
+        user.change(
+            ticket, CustomFields={"Satisfaction": dice.choice(("Thanks", "Good", "Bad", "So so", ""))}
+        )
