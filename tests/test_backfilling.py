@@ -192,3 +192,15 @@ def test_only_what_makes_sense_is_begun(
     begin(db, desk, company, clock)
     with pytest.raises(Invalid, match="already"):
         begin(db, desk, company, clock)
+
+
+@pytest.mark.promise(number=26)
+def test_it_connects_nowhere_that_a_pull_may_not(
+    db: Database, company: Company, tool: DemoTool, clock: Clock
+) -> None:
+    section = f'secret = "s"\naddress = "{tool.address}"\napi_token = "demo-token"'
+    desk = settings.read(f"[plugins.demo]\n{section}")  # without `pull_hosts`, this machine is no place to go
+    begin(db, desk, company, clock)
+    deliveries.backfill_due(db, desk, clock)
+    assert tool.asked == []
+    assert "127.0.0.1" in (row(db).error or "")
