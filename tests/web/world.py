@@ -18,10 +18,12 @@ from leaderboard import announcements, config, invitations, jobs, ledger, people
 from leaderboard.announcements import letters
 from leaderboard.app import create_app
 from leaderboard.database import Database
+from leaderboard.ledger import taking_back
 from leaderboard.points import FairPlay, Points, Rules
-from leaderboard.tables import Heartbeat, Merge, Person, Reversal, Team, WebAuthn
+from leaderboard.tables import Heartbeat, Merge, Person, Team, WebAuthn
 from leaderboard.web.sign_in import link_to_set_password
 from tests.make import NOON, PASSWORD, Clock, Company
+from tests.test_ledger import thanks
 from tests.test_recognition import MONDAY, WEEK, told
 from tests.visitor import Visitor
 from tests.web.test_hooks import FACT, SOURCES, send
@@ -133,9 +135,11 @@ def _this_week(app: Flask, db: Database, company: Company, clock: Clock) -> dict
         ledger.change_rules(
             session, before, Points(story_accepted=11), FairPlay(), now, company["ada"], "More"
         )
-        span = {"since": now - timedelta(hours=1), "until": now, "facts": 1, "points": 0, "people": 1}
-        done = {"asked_at": now, "asked_by": company["ada"], "state": "done", "done_at": now, "told_at": now}
-        session.add(Reversal(source="standard", reason="Forged", **span, **done))
+        earlier = now - timedelta(hours=1)
+        ledger.post(session, "standard", [thanks(9, agent="stranger")], earlier)
+        span = (earlier, earlier + timedelta(minutes=1))
+        forged = taking_back.ask(session, "standard", *span, 1, "Forged", now, company["ada"])
+        taking_back.carry_out(session, forged.id or 0, now)
         one = {"person_id": company["dan"], "into_id": company["ben"], "was_active": True, "last_event_id": 0}
         session.add(Merge(**one, reason="Twice", merged_at=now, merged_by=company["ada"], undone_at=now))
         session.add(Heartbeat(job="close_weeks", started_at=now, finished_at=now))
