@@ -130,8 +130,12 @@ def saying(folder: Path, *said: bytes) -> Iterator[tuple[int, Path]]:
     listening = socket.create_server((HERE, 0))
 
     def answer() -> None:
-        with suppress(OSError), context.wrap_socket(listening.accept()[0], server_side=True) as caller:
-            lines, tag = caller.makefile("rb"), b""
+        tag = b""
+        with (
+            suppress(OSError),
+            context.wrap_socket(listening.accept()[0], server_side=True) as caller,
+            caller.makefile("rb") as lines,
+        ):
             for number, words in enumerate(said):
                 asked = lines.readline(4096) if number else b""
                 tag = found[0] if (found := re.match(rb"[A-Z]{4}[0-9]+(?= )", asked)) else tag
