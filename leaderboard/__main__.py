@@ -168,6 +168,10 @@ def replay(config_file: Path | None, delivery: int | None, failed: bool, source:
                 receipt = deliveries.replay(database, config, id_, weeks.now())
             except LookupError as error:
                 raise click.ClickException(str(error)) from None
+            except deliveries.Frozen as error:  # the others go on
+                still += 1
+                click.echo(f"delivery {id_}: {error.message}")
+                continue
             still += receipt.state == "failed"
             reason = f": {receipt.reason}" if receipt.reason else ""
             click.echo(f"delivery {id_}: {receipt.state}, {receipt.new} new facts{reason}")

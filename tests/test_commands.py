@@ -305,6 +305,9 @@ def test_a_delivery_is_replayed_without_effect_and_a_failed_one_says_why(
     assert shell("replay", "--failed", "--source", "zendesk").output == ""
     assert "there is no delivery 77" in shell("replay", "77", status=1).output
     assert "say which DELIVERY, or --failed" in shell("replay", status=2).output
+    db.write(lambda session: deliveries.freeze(session, "demo", NOON, company["ada"]))
+    said = shell("replay", "--failed", status=1).output
+    assert said == f"delivery {bad}: The source demo is frozen. Unfreeze it first.\n"
     with db.reading() as session:
         assert count(session, Event) == 1
 
