@@ -204,21 +204,16 @@ def test_what_is_asked_for_is_done_once(db: Database, company: Company) -> None:
         asked(db, company)
 
 
-@pytest.mark.parametrize(
-    ("since", "until", "reason", "facts", "words"),
-    [
+def test_what_cannot_be_taken_back_says_why(db: Database, company: Company) -> None:
+    busy(db)
+    for since, until, reason, facts, words in (
         (NOON + HOUR, NOON, "forged", 10, "before the beginning"),
         (NOON, LATER + HOUR, "forged", 10, "lies ahead"),
         (NOON, NOON + HOUR, " ", 10, "Say why"),
         (NOON, NOON + HOUR, "forged", 9, "numbers have changed"),
         (NOON - 9 * HOUR, NOON - 8 * HOUR, "forged", 0, "Nothing that still counts"),
-    ],
-)
-def test_what_cannot_be_taken_back_says_why(
-    db: Database, company: Company, since: datetime, until: datetime, reason: str, facts: int, words: str
-) -> None:
-    busy(db)
-    with pytest.raises(Invalid, match=words):
-        db.write(lambda session: ask(session, "desk", since, until, facts, reason, LATER))
+    ):
+        with db.writing() as session, pytest.raises(Invalid, match=words):
+            ask(session, "desk", since, until, facts, reason, LATER)
     with pytest.raises(LookupError):
         db.write(lambda session: carry_out(session, 99, LATER))
