@@ -1,5 +1,6 @@
 """What a source brought in some time, taken back at once and given back, by its preview and whatever closes meanwhile."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,6 +9,7 @@ from sqlalchemy import select
 
 from leaderboard.database import Database
 from leaderboard.ledger import link
+from leaderboard.ledger.merging import move_strays
 from leaderboard.ledger.taking_back import (
     ask,
     ask_undo,
@@ -217,3 +219,28 @@ def test_what_cannot_be_taken_back_says_why(db: Database, company: Company) -> N
             ask(session, "desk", since, until, facts, reason, LATER)
     with pytest.raises(LookupError):
         db.write(lambda session: carry_out(session, 99, LATER))
+
+
+def test_deliveries_merges_and_reversals_at_the_same_time_end_sound(db: Database, company: Company) -> None:
+    busy(db)
+
+    def deliver() -> None:
+        for number in range(100, 112):
+            take_in(
+                db, thanks(number, agent="chris@example.com" if number % 2 else "ana@example.com"), now=LATER
+            )
+
+    def merge_and_undo() -> None:
+        for _ in range(3):
+            undo(db, one(db, company))
+
+    def take_and_give() -> None:
+        for _ in range(2):
+            give_back(db, company, take_back(db, company))
+
+    with ThreadPoolExecutor() as threads:
+        for done in [threads.submit(work) for work in (deliver, merge_and_undo, take_and_give)]:
+            done.result()
+    db.write(lambda session: move_strays(session, LATER))
+    sound(db)
+    assert points(db, company["ana"]) == 60, "her week was full before, and is again"
