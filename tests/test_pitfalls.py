@@ -43,6 +43,7 @@ THREATS = (
     "open redirect after signing in",
     "session fixation",
     "a changing request forged from another site",
+    "a compromised helpdesk that sends what looks true: taken back by source and time range, and given back",
     "password spraying, and guessing at one account",
     "finding out who works here",
     "an ex-employee's session or token",
@@ -143,4 +144,4 @@ def test_the_server_makes_its_app_after_it_has_started_its_processes() -> None:
     source = (ROOT / "leaderboard" / "serve.py").read_text("utf-8")
     assert '"leaderboard.serve:wsgi"' in source
     assert "factory=True" in source
-    assert lines_matching(re.compile(r"os\.fork|preload"), tracked("leaderboard/*.py")) == []
+    assert lines_matching(re.compile(r"os\.fork\(|preload"), tracked("leaderboard/*.py")) == []
