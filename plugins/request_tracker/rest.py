@@ -100,8 +100,9 @@ class Rest:
             return
         where = [condition("LookupType", TICKETS), *(condition("Name", name) for name in sorted(names))]
         for item in self._found("customfields", where, "Name"):
-            if item.get("Name") in names:
-                self.custom_fields[number_of(item.get("id"))] = str(item["Name"])
+            name = item.get("Name")
+            if isinstance(name, str) and name in names:
+                self.custom_fields[number_of(item.get("id"))] = name
         missing = sorted(names - set(self.custom_fields.values()))
         unread += [
             f"RT shows no custom field {name} to the token's user (SeeCustomField)" for name in missing
