@@ -3,11 +3,10 @@
 A plugin is its settings plus a few verbs. It only translates: no database, no points, no people, no clock, no HTTP answers.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -22,6 +21,7 @@ from leaderboard.plugin.asking import (
     walk,
 )
 from leaderboard.plugin.errors import Invalid, NoRights, Refused, TryLater
+from leaderboard.plugin.event import KINDS, Event, Kind, promised, written
 from leaderboard.plugin.reading import (
     decode_json,
     id_of,
@@ -86,6 +86,7 @@ __all__ = [
     "parse_due",
     "parse_time",
     "plain_text",
+    "promised",
     "read_each",
     "refuse_stale",
     "refuse_unread",
@@ -94,31 +95,9 @@ __all__ = [
     "text_of",
     "walk",
     "web_address",
+    "written",
     "zone_name",
 ]
-
-Kind = Literal[
-    "story.accepted",
-    "story.cosigned",
-    "thanks.received",
-    "rating.good",
-    "rating.bad",
-    "rating.recovered",
-    "promise.made",
-    "promise.moved",
-    "promise.kept",
-    "promise.missed",
-    "ticket.solved",
-    "ticket.reopened",
-    "ticket.replied",  # an agent answered: a recovery needs that between the unhappy and the good rating
-    "help.given",
-    "knowledge.shared",
-    "fact.withdrawn",
-]
-
-KINDS: tuple[str, ...] = get_args(Kind)
-WEB_ADDRESS = re.compile(r"(?:https?://[^\s\\]+|/[^\s/\\][^\s\\]*)")
-"""Of a page on the web, or of one of ours."""
 
 
 @dataclass(frozen=True)
@@ -142,98 +121,6 @@ class Delivery:
     def json(self) -> Any:
         """The body as strict JSON; Invalid for anything else."""
         return decode_json(self.body)
-
-
-@dataclass(frozen=True)
-class Event:
-    """One normalised fact, in the tool's own words for people and things.
-
-    key          the fact's own stable name within this source, from signed content; the same whichever road it came by
-    kind         one of KINDS
-    occurred_at  when it happened by the tool's time, aware
-    agents       who it is to the credit of: account ids (or e-mail addresses) in this tool
-    giver        the account that gave it, where a colleague did (a note's author is the *agent* of help.given; the ticket's
-                 owner is its giver)
-    customer     who the customer is: an address, id or name; used to count one thanks per customer, shown only to those who may
-    object       what the fact is about and may be told again of: "rating/77", "promise/12". A rating's good and bad share one.
-                 For fact.withdrawn: the *key* of the fact that no longer holds
-    ticket       the ticket it belongs to
-    text         the customer's or colleague's words
-    url          where to look at it in the tool; anything but a web address is left out
-    guideline    the slug of the guideline it shows; None lets the kind decide
-    due_at       promises: by when
-    evidence     anything else worth keeping: flat, small, text or numbers
-    """
-
-    key: str
-    kind: Kind
-    occurred_at: datetime
-    agents: tuple[str, ...] = ()
-    giver: str | None = None
-    customer: str | None = None
-    object: str | None = None
-    ticket: str | None = None
-    text: str | None = None
-    url: str | None = None
-    guideline: str | None = None
-    due_at: datetime | None = None
-    evidence: Mapping[str, str | int] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Refuse what no database should hold, wherever the event came from."""
-        if self.kind not in KINDS:
-            raise Invalid(f"{self.kind!r} is not a kind; it is one of {', '.join(KINDS)}", "kind")
-        if not self.key:
-            raise Invalid("an event's key has 1 to 200 characters", "key")
-        if not isinstance(self.agents, tuple) or len(self.agents) > MOST_AGENTS:
-            raise Invalid(f"an event's agents are a tuple of at most {MOST_AGENTS}", "agents")
-        for name, most in MOST_CHARACTERS.items():
-            value = getattr(self, name)
-            if value is not None:
-                _refuse_text(name, value, most)
-        if self.url is not None and not WEB_ADDRESS.fullmatch(self.url):
-            object.__setattr__(
-                self, "url", None
-            )  # people would be led astray by it, or a browser would run it
-        for agent in self.agents:
-            _refuse_text("agents", agent, 200)
-        for moment in (self.occurred_at, self.due_at):
-            if moment is None:
-                continue
-            if moment.tzinfo is None:
-                raise Invalid("an event's times say their zone", "occurred_at")
-            if not 1970 <= moment.year <= 9998:
-                raise Invalid("an event's times are of the years 1970 to 9998", "occurred_at")
-        if len(self.evidence) > MOST_EVIDENCE:
-            raise Invalid(f"an event's evidence has at most {MOST_EVIDENCE} items", "evidence")
-        for name, value in self.evidence.items():
-            _refuse_text("evidence", name, 200)
-            if not isinstance(value, int) or not -(2**63) <= value < 2**63:
-                _refuse_text("evidence", value, 2_000)
-        if self.kind == "fact.withdrawn" and not self.object:
-            raise Invalid(
-                "fact.withdrawn names the key of the fact that no longer holds in `object`", "object"
-            )
-
-
-MOST_AGENTS = 50
-MOST_EVIDENCE = 50
-MOST_CHARACTERS = {
-    "key": 200,
-    "giver": 200,
-    "customer": 400,
-    "object": 400,
-    "ticket": 400,
-    "text": 20_000,
-    "url": 4_000,
-    "guideline": 40,
-}
-"""Of an event's texts. What is shown is cut further; these only keep a plugin's mistake out of the database."""
-
-
-def _refuse_text(name: str, value: object, most: int) -> None:
-    if len(text_of(value, most + 1)) > most:
-        raise Invalid(f"an event's {name} has at most {most:,} characters", name)
 
 
 @dataclass(frozen=True)

@@ -30,12 +30,14 @@ from leaderboard.plugin import (
     object_of,
     parse_due,
     parse_time,
+    promised,
     read_each,
     refuse_stale,
     refuse_unread,
     secret_matches,
     text_of,
     web_address,
+    written,
     zone_name,
 )
 
@@ -197,23 +199,12 @@ class Chatwoot(Plugin):
         private, owner = message.get("private") is True, _assignee(conversation)
         if message.get("message_type") not in ("outgoing", 1) or author is None or number is None:
             return
-        if private and owner in (None, author):
-            return
         moment = _time(message.get("created_at"))
         if moment is None:
             raise Invalid("the message does not say when it was written")
         ticket = _number(conversation)
-        yield Event(
-            key=f"message/{number}/{'helped' if private else 'replied'}",
-            kind="help.given" if private else "ticket.replied",
-            occurred_at=moment,
-            agents=(author,),
-            giver=owner if private else None,
-            object=None if private else f"ticket/{ticket}",
-            ticket=ticket,
-            url=self._link(ticket),
-            # The words stay in Chatwoot: a note between colleagues was not written for a wall
-        )
+        whose: dict[str, Any] = {"private": private, "ticket": ticket, "url": self._link(ticket)}
+        yield from written(f"message/{number}", author, owner, moment, **whose)
 
     def _status(self, conversation: dict[str, Any], changed_at: datetime) -> Iterator[Event]:
         number, agent, status = _number(conversation), _assignee(conversation), conversation.get("status")
@@ -244,13 +235,8 @@ class Chatwoot(Plugin):
         if due is None or due == "" or agent is None:
             return
         number, due_at = _number(conversation), parse_due(due, self.timezone)
-        common: dict[str, Any] = {"agents": (agent,), "object": f"promise/{number}", "ticket": number}
-        common["url"] = self._link(number)
-        yield Event(
-            f"promise/{number}/made/{iso(due_at)}", "promise.made", changed_at, due_at=due_at, **common
-        )
-        if solved_at:
-            yield Event(f"promise/{number}/kept/{iso(solved_at)}", "promise.kept", solved_at, **common)
+        about, url = f"promise/{number}", self._link(number)
+        yield from promised(about, (agent,), changed_at, due_at, solved_at, ticket=number, url=url)
 
     def _labelled(self, conversation: dict[str, Any], changed_at: datetime) -> Iterator[Event]:
         """The customer's newest message of a conversation with the label."""

@@ -31,11 +31,13 @@ from leaderboard.plugin import (
     object_of,
     parse_due,
     parse_time,
+    promised,
     read_each,
     refuse_stale,
     refuse_unread,
     secret_matches,
     text_of,
+    written,
     zone_name,
 )
 
@@ -174,14 +176,13 @@ class Crisp(Plugin):
         if item.get("from") != "operator" or operator is None or number is None or not is_person:
             return
         about, moment = f"message/{session}/{number}", _time(item.get("timestamp"))
-        whose: dict[str, Any] = {"occurred_at": moment, "ticket": session, "url": self._link(session)}
+        whose: dict[str, Any] = {"ticket": session, "url": self._link(session)}
         if kind == "event":
             if object_of(item.get("content"), "content").get("namespace") == RESOLVED:
                 ticket = f"ticket/{session}"
-                yield Event(f"{about}/solved", "ticket.solved", agents=(operator,), object=ticket, **whose)
+                yield Event(f"{about}/solved", "ticket.solved", moment, (operator,), object=ticket, **whose)
         elif kind in SPOKEN:
-            ticket = f"ticket/{session}"
-            yield Event(f"{about}/replied", "ticket.replied", agents=(operator,), object=ticket, **whose)
+            yield from written(about, operator, owner, moment, private=False, **whose)
         elif kind == "note":
             words, is_thanks = self._passed_on(text_of(item.get("content") or "", 20_000))
             named = [id_of(mention) for mention in list_of(item.get("mentions") or [], "mentions")]
@@ -190,6 +191,7 @@ class Crisp(Plugin):
                 yield Event(
                     key=f"{about}/thanks",
                     kind="thanks.received",
+                    occurred_at=moment,
                     agents=agents,
                     giver=operator,  # nobody earns by thanking themselves
                     customer=session,
@@ -197,8 +199,8 @@ class Crisp(Plugin):
                     text=words or None,
                     **whose,
                 )
-            elif not is_thanks and owner not in (None, operator):
-                yield Event(f"{about}/helped", "help.given", agents=(operator,), giver=owner, **whose)
+            elif not is_thanks:
+                yield from written(about, operator, owner, moment, private=True, **whose)
 
     def _passed_on(self, note: str) -> tuple[str, bool]:
         """A note's words without the tag of thanks, and whether it had one; in whatever case it is written."""
@@ -262,14 +264,10 @@ class Crisp(Plugin):
         if due in (None, "") or owner is None:
             return
         about, due_at = f"promise/{session}", parse_due(due, self.timezone)
-        common: dict[str, Any] = {"agents": (owner,), "object": about, "ticket": session}
-        common |= {"customer": session, "url": self._link(session)}
-        # On record since the change that we see: when the time was set, the conversation does not tell
-        yield Event(f"{about}/made/{iso(due_at)}", "promise.made", changed_at, due_at=due_at, **common)
-        if conversation.get("state") == "resolved":
-            solved = [event.occurred_at for event in events if event.kind == "ticket.solved"]
-            kept_at = max(solved, default=changed_at)
-            yield Event(f"{about}/kept/{iso(kept_at)}", "promise.kept", kept_at, **common)
+        solved = [event.occurred_at for event in events if event.kind == "ticket.solved"]
+        kept_at = max(solved, default=changed_at) if conversation.get("state") == "resolved" else None
+        whose: dict[str, Any] = {"ticket": session, "url": self._link(session), "customer": session}
+        yield from promised(about, (owner,), changed_at, due_at, kept_at, **whose)
 
     def _messages(self, http: httpx.Client, session: str, begin: datetime) -> Iterator[Any]:
         """A conversation's messages since, page by page back in time."""

@@ -35,6 +35,7 @@ from leaderboard.plugin import (
     secret_matches,
     text_of,
     web_address,
+    written,
     zone_name,
 )
 
@@ -159,17 +160,10 @@ class DjangoHelpdesk(Plugin):
         if not isinstance(public, bool):
             raise Invalid("the follow-up does not say whether it is public")
         told = self._mark(words)
-        if public:
-            if not _opens(one, ticket):
-                thing = f"ticket/{home}"
-                yield Event(
-                    f"followup/{number}/replied", "ticket.replied", moment, (author,), object=thing, **about
-                )
-        elif told:
+        if told and not public:
             yield self._rated(told, ticket, before, moment, author, about)
-        elif owner not in (None, author) and not self._hands_over(one):
-            # The words stay where they are: a note between colleagues was not written for a wall
-            yield Event(f"followup/{number}/helped", "help.given", moment, (author,), giver=owner, **about)
+        elif not (_opens(one, ticket) if public else self._hands_over(one)):
+            yield from written(f"followup/{number}", author, owner, moment, private=not public, **about)
 
     def _rated(
         self,

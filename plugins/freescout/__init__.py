@@ -31,10 +31,12 @@ from leaderboard.plugin import (
     parse_due,
     parse_time,
     plain_text,
+    promised,
     read_each,
     refuse_unread,
     text_of,
     web_address,
+    written,
     zone_name,
 )
 
@@ -156,11 +158,7 @@ class FreeScout(Plugin):
             if field.get("name") != self.promise_field or not field.get("value") or owner is None:
                 continue
             about, due_at = f"promise/{whose['ticket']}", parse_due(field["value"], self.timezone)
-            key = f"{about}/made/{iso(due_at)}"
-            yield Event(key, "promise.made", changed_at, (owner,), object=about, due_at=due_at, **whose)
-            if solved_at:
-                key = f"{about}/kept/{iso(solved_at)}"
-                yield Event(key, "promise.kept", solved_at, (owner,), object=about, **whose)
+            yield from promised(about, (owner,), changed_at, due_at, solved_at, **whose)
 
     def _tagged(
         self,
@@ -269,18 +267,8 @@ def _written(
     moment = parse_time(thread.get("createdAt"))
     if number is None:
         raise Invalid("a thread has no id")
-    if moment < begin or (kind == NOTE and owner in (None, author)):
-        return
-    yield Event(
-        key=f"thread/{number}/{'helped' if kind == NOTE else 'replied'}",
-        kind="help.given" if kind == NOTE else "ticket.replied",
-        occurred_at=moment,
-        agents=(author,),
-        giver=owner if kind == NOTE else None,
-        object=None if kind == NOTE else f"ticket/{whose['ticket']}",
-        **whose,
-        # The words stay in FreeScout: a note between colleagues was not written for a wall
-    )
+    if moment >= begin:
+        yield from written(f"thread/{number}", author, owner, moment, private=kind == NOTE, **whose)
 
 
 def _user(value: Any) -> str | None:

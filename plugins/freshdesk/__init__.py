@@ -31,6 +31,7 @@ from leaderboard.plugin import (
     refuse_unread,
     secret_matches,
     text_of,
+    written,
 )
 
 # A survey's answer to its first question. Surveys of three steps use 103, 100 and -103; 100 is neither good nor bad.
@@ -251,12 +252,12 @@ class Freshdesk(Plugin):
             if is_solved:
                 found.append(event("promise.kept", solved_at, f"{about}/kept", object=about))
         thanked = self.thanks_tag in tags
-        written = list(self._conversations(http, number)) if self.read_notes or thanked else []
+        notes = list(self._conversations(http, number)) if self.read_notes or thanked else []
         if self.read_notes:
-            for note in written:
+            for note in notes:
                 found += self._written(note, number, agent, begin)
         if thanked:
-            found += self._tagged(ticket, written, changed_at)
+            found += self._tagged(ticket, notes, changed_at)
         return found
 
     def _conversations(self, http: httpx.Client, number: str) -> Iterator[dict[str, Any]]:
@@ -278,27 +279,17 @@ class Freshdesk(Plugin):
         if note.get("source") not in ((NOTE,) if private else (REPLY, NOTE)):
             return
         moment = parse_time(note.get("created_at"))
-        if moment < begin or (private and owner in (None, author)):
-            return
-        yield Event(
-            key=f"note/{number}/{'helped' if private else 'replied'}",
-            kind="help.given" if private else "ticket.replied",
-            occurred_at=moment,
-            agents=(author,),
-            giver=owner if private else None,
-            object=None if private else f"ticket/{ticket}",
-            ticket=ticket,
-            url=self._link(ticket),
-            # The words stay in Freshdesk: a note between colleagues was not written for a wall
-        )
+        if moment >= begin:
+            whose: dict[str, Any] = {"private": private, "ticket": ticket, "url": self._link(ticket)}
+            yield from written(f"note/{number}", author, owner, moment, **whose)
 
     def _tagged(
-        self, ticket: dict[str, Any], written: list[dict[str, Any]], changed_at: datetime
+        self, ticket: dict[str, Any], notes: list[dict[str, Any]], changed_at: datetime
     ) -> Iterator[Event]:
         """The customer's newest message of a ticket that was tagged as thanks."""
         said = [
             (parse_time(note.get("created_at")), text_of(note.get("body_text") or ""))
-            for note in written
+            for note in notes
             if note.get("incoming") is True and note.get("private") is not True
         ]
         moment, words = max(said, default=(changed_at, ""))

@@ -30,6 +30,7 @@ from leaderboard.plugin import (
     object_of,
     parse_due,
     parse_time,
+    promised,
     read_each,
     refuse_stale,
     refuse_unread,
@@ -208,12 +209,7 @@ class Front(Plugin):
         if due is None or due == "" or assignee is None:
             return
         about, due_at = f"promise/{whose['ticket']}", parse_due(due, self.timezone)
-        key = f"{about}/made/{iso(due_at)}"
-        yield Event(key, "promise.made", moment, (assignee,), object=about, due_at=due_at, **whose)
-        if archived:
-            yield Event(
-                f"{about}/kept/{iso(moment)}", "promise.kept", moment, (assignee,), object=about, **whose
-            )
+        yield from promised(about, (assignee,), moment, due_at, moment if archived else None, **whose)
 
     # ------------------------------------------------------------ the pull
 

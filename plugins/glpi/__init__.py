@@ -30,11 +30,13 @@ from leaderboard.plugin import (
     object_of,
     parse_due,
     parse_time,
+    promised,
     read_each,
     refuse_stale,
     refuse_unread,
     text_of,
     web_address,
+    written,
     zone_name,
 )
 
@@ -175,12 +177,13 @@ class Glpi(Plugin):
 
         Its words are kept for a thanks only: a note between colleagues was not written for a wall.
         """
-        whose: dict[str, Any] = {"occurred_at": moment, "ticket": ticket, "url": self._link(ticket)}
+        whose: dict[str, Any] = {"ticket": ticket, "url": self._link(ticket)}
         if is_thanks:
             writer = editor or author  # who called it a thanks: nobody earns by thanking themselves
             yield Event(
                 key=f"followup/{number}/thanks",
                 kind="thanks.received",
+                occurred_at=moment,
                 agents=team.assigned,
                 giver=writer if writer not in team.customers else None,
                 customer=next(iter(team.customers), None),
@@ -193,16 +196,8 @@ class Glpi(Plugin):
             raise Invalid("a followup does not say whether it is private")
         if author is None or author in team.customers or (is_private and author in team.assigned):
             return
-        if is_private and not team.assigned:
-            return
-        yield Event(
-            key=f"followup/{number}/{'helped' if is_private else 'replied'}",
-            kind="help.given" if is_private else "ticket.replied",
-            agents=(author,),
-            giver=team.assigned[0] if is_private else None,
-            object=None if is_private else f"ticket/{ticket}",
-            **whose,
-        )
+        owner = next(iter(team.assigned), None)
+        yield from written(f"followup/{number}", author, owner, moment, private=is_private, **whose)
 
     def _solved(self, number: str, ticket: str, author: str | None, moment: datetime) -> Event:
         return Event(
@@ -324,15 +319,10 @@ class Glpi(Plugin):
         team = team_of_rows(self._all(get, f"Ticket/{number}/Ticket_User"))
         if due and team.assigned:
             about, due_at = f"promise/{number}", parse_due(due, self.timezone)
-            whose: dict[str, Any] = {"object": about, "ticket": number, "url": self._link(number)}
-            key = f"{about}/made/{iso(due_at)}"
-            # On record since the change that we see: when the time was set, the ticket does not tell
-            yield Event(key, "promise.made", changed_at, team.assigned, due_at=due_at, **whose)
-            if ticket.get("status") in SOLVED and ticket.get("solvedate"):
-                solved_at = self._time(ticket["solvedate"])
-                yield Event(
-                    f"{about}/kept/{iso(solved_at)}", "promise.kept", solved_at, team.assigned, **whose
-                )
+            solved = ticket.get("solvedate") if ticket.get("status") in SOLVED else None
+            solved_at = self._time(solved) if solved else None
+            whose: dict[str, Any] = {"ticket": number, "url": self._link(number)}
+            yield from promised(about, team.assigned, changed_at, due_at, solved_at, **whose)
         if self.read_timeline:
             for row in self._all(get, f"Ticket/{number}/ITILFollowup"):
                 found = self._written(thanks_sources, number, team, row)

@@ -34,6 +34,7 @@ from leaderboard.plugin import (
     refuse_unread,
     secret_matches,
     text_of,
+    written,
     zone_name,
 )
 
@@ -130,9 +131,11 @@ class Gorgias(Plugin):
     def _event(
         self, kind: Kind, key: str, ticket: str, at: datetime, agent: str | None, **more: Any
     ) -> Event:
-        url = f"https://{self.domain}.gorgias.com/app/ticket/{ticket}"
-        agents = (agent,) if agent else ()
+        agents, url = (agent,) if agent else (), self._link(ticket)
         return Event(key=key, kind=kind, occurred_at=at, agents=agents, ticket=ticket, url=url, **more)
+
+    def _link(self, ticket: str) -> str:
+        return f"https://{self.domain}.gorgias.com/app/ticket/{ticket}"
 
     def _rated(
         self, ticket: str, agent: str | None, customer: str | None, score: Any, words: str, at: datetime
@@ -180,11 +183,8 @@ class Gorgias(Plugin):
             raise Invalid("a message has no id")
         if not from_agent or sender is None or rule:
             return  # a customer's, or a rule's
-        if public:
-            key, about = f"message/{message}/replied", f"ticket/{ticket}"
-            yield self._event("ticket.replied", key, ticket, at, sender, object=about)
-        elif assignee not in (None, sender):
-            yield self._event("help.given", f"message/{message}/helped", ticket, at, sender, giver=assignee)
+        about, url = f"message/{message}", self._link(ticket)
+        yield from written(about, sender, assignee, at, private=not public, ticket=ticket, url=url)
 
     # ------------------------------------------------------------ the pull
 

@@ -16,7 +16,9 @@ from leaderboard.plugin import (
     parse_due,
     parse_time,
     plain_text,
+    promised,
     text_of,
+    written,
 )
 
 RATING_KINDS: dict[str, Kind] = {"good": "rating.good", "thanks": "thanks.received", "bad": "rating.bad"}
@@ -40,9 +42,9 @@ def facts_of(item: Any, begin: datetime | None, marks: Marks) -> Iterator[Event]
     """What has happened to a conversation since, the same by webhook (None: lately) and by pull."""
     body = object_of(item, "a conversation")
     number, embedded = id_of(body.get("id")), object_of(body.get("_embedded"), "_embedded")
-    written = body.get("threads")  # the list tells their number there, and embeds them
-    written = embedded.get("threads") if written is None or isinstance(written, int) else written
-    threads = [object_of(thread, "a thread") for thread in list_of(written or [], "threads")]
+    told = body.get("threads")  # the list tells their number there, and embeds them
+    told = embedded.get("threads") if told is None or isinstance(told, int) else told
+    threads = [object_of(thread, "a thread") for thread in list_of(told or [], "threads")]
     if number is None:
         raise Invalid("the conversation has no id")
     changed = [body.get("modifiedAt"), body.get("userUpdatedAt"), *(t.get("createdAt") for t in threads)]
@@ -90,11 +92,7 @@ def _promised(
         if field.get("name") != marks.promise_field or not field.get("value") or owner is None:
             continue
         about, due_at = f"promise/{whose['ticket']}", parse_due(field["value"], marks.timezone)
-        key = f"{about}/made/{iso(due_at)}"
-        yield Event(key, "promise.made", changed_at, (owner,), object=about, due_at=due_at, **whose)
-        if solved_at:
-            key = f"{about}/kept/{iso(solved_at)}"
-            yield Event(key, "promise.kept", solved_at, (owner,), object=about, **whose)
+        yield from promised(about, (owner,), changed_at, due_at, solved_at, **whose)
 
 
 def _tagged(
@@ -144,18 +142,8 @@ def _written(
     moment = parse_time(thread.get("createdAt"), assume_utc=True)
     if number is None:
         raise Invalid("a thread has no id")
-    if moment <= begin or (note and owner in (None, author)):
-        return
-    yield Event(
-        key=f"thread/{number}/{'helped' if note else 'replied'}",
-        kind="help.given" if note else "ticket.replied",
-        occurred_at=moment,
-        agents=(author,),
-        giver=owner if note else None,
-        object=None if note else f"ticket/{whose['ticket']}",
-        **whose,
-        # The words stay in Help Scout: a note between colleagues was not written for a wall
-    )
+    if moment > begin:
+        yield from written(f"thread/{number}", author, owner, moment, private=note, **whose)
 
 
 def _kind(thread: dict[str, Any]) -> str:

@@ -30,6 +30,7 @@ from leaderboard.plugin import (
     list_of,
     object_of,
     parse_time,
+    promised,
     read_each,
     refuse_unread,
     text_of,
@@ -224,11 +225,8 @@ class Intercom(Plugin):
         if due is None or due == "" or agent is None:
             return
         number, due_at = _id(item), parse_time(due)
-        common: dict[str, Any] = {"agents": (agent,), "object": f"promise/{number}", "ticket": number}
-        common["url"] = self._link(number)
-        yield Event(f"promise/{number}/made/{iso(due_at)}", "promise.made", seen_at, due_at=due_at, **common)
-        if closed_at is not None:
-            yield Event(f"promise/{number}/kept/{iso(closed_at)}", "promise.kept", closed_at, **common)
+        about, url = f"promise/{number}", self._link(number)
+        yield from promised(about, (agent,), seen_at, due_at, closed_at, ticket=number, url=url)
 
     # ------------------------------------------------------------ tickets and articles
 

@@ -34,6 +34,7 @@ from leaderboard.plugin import (
     secret_matches,
     text_of,
     web_address,
+    written,
 )
 
 # What the answer to the survey's question says; which values are good and bad is a setting.
@@ -283,18 +284,8 @@ class ServiceNow(Plugin):
         owner = _reference(tickets[ticket], "assigned_to")
         if author is None or author == _reference(tickets[ticket], CUSTOMER[self.table]):
             return  # a machine's, or the customer's own
-        if helps and owner in (None, author):
-            return
-        yield Event(
-            key=f"note/{number}/{'helped' if helps else 'replied'}",
-            kind="help.given" if helps else "ticket.replied",
-            occurred_at=_time(note.get("sys_created_on")),
-            agents=(author,),
-            giver=owner if helps else None,
-            object=None if helps else f"ticket/{ticket}",
-            ticket=ticket,
-            url=self._link(ticket),
-        )
+        at, url = _time(note.get("sys_created_on")), self._link(ticket)
+        yield from written(f"note/{number}", author, owner, at, private=helps, ticket=ticket, url=url)
 
     def _article(self, item: Any) -> Iterator[Event]:
         """A published article; its versions share a number, so it counts once."""

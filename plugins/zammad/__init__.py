@@ -30,10 +30,12 @@ from leaderboard.plugin import (
     object_of,
     parse_time,
     plain_text,
+    promised,
     read_each,
     refuse_unread,
     text_of,
     web_address,
+    written,
 )
 
 # What a template's `extra_mile` says. Zammad has no survey of its own: ratings are what a trigger makes of a tag or a field.
@@ -169,22 +171,23 @@ class Zammad(Plugin):
         closed_at = ticket.get("last_close_at") or ticket.get("close_at")
         solved_at = parse_time(closed_at) if state in self.solved_states and closed_at else None
         agents = (agent,) if agent else ()
-        common: dict[str, Any] = {"agents": agents, "ticket": number, "url": self._link(number)}
+        whose: dict[str, Any] = {"ticket": number, "url": self._link(number)}
         if solved_at:
             about = f"ticket/{number}"
-            yield Event(
-                f"{about}/solved/{iso(solved_at)}", "ticket.solved", solved_at, object=about, **common
-            )
+            key = f"{about}/solved/{iso(solved_at)}"
+            yield Event(key, "ticket.solved", solved_at, agents, object=about, **whose)
         due = ticket.get(self.promise_field)
         if due:
-            yield from _promise(f"promise/{number}", parse_time(due), changed_at, solved_at, common)
+            about, due_at = f"promise/{number}", parse_time(due)
+            yield from promised(about, agents, changed_at, due_at, solved_at, **whose)
         if self.sla_promises:
             due, answered = ticket.get("first_response_escalation_at"), ticket.get("first_response_at")
             answered_at = parse_time(answered) if answered else None
             if answered_at >= begin if answered_at else due:
                 # On record since the ticket came in: Zammad works the time out from there
-                made_at, due_at = parse_time(ticket.get("created_at")), parse_time(due) if due else None
-                yield from _promise(f"promise/{number}/response", due_at, made_at, answered_at, common)
+                about, made_at = f"promise/{number}/response", parse_time(ticket.get("created_at"))
+                by = parse_time(due) if due else None
+                yield from promised(about, agents, made_at, by, answered_at, **whose)
 
     def _merged(self, number: str, moment: datetime) -> Iterator[Event]:
         """The merged ticket lives on in another, so what was rated on it no longer stands."""
@@ -206,19 +209,10 @@ class Zammad(Plugin):
         if number is None or author is None or article.get("sender") != "Agent":
             return
         moment = parse_time(article.get("created_at"))
-        if moment < begin or (internal and owner in (None, author)):
-            return
-        yield Event(
-            key=f"article/{number}/{'helped' if internal else 'replied'}",
-            kind="help.given" if internal else "ticket.replied",
-            occurred_at=moment,
-            agents=(author,),
-            giver=owner if internal else None,
-            object=None if internal else f"ticket/{_ticket_id(ticket.get('id'))}",
-            ticket=_ticket_id(ticket.get("id")),
-            url=self._link(_ticket_id(ticket.get("id"))),
-            # The words stay in Zammad: a note between colleagues was not written for a wall
-        )
+        if moment >= begin:
+            home = _ticket_id(ticket.get("id"))
+            whose: dict[str, Any] = {"private": internal, "ticket": home, "url": self._link(home)}
+            yield from written(f"article/{number}", author, owner, moment, **whose)
 
     # ------------------------------------------------------------ the pull
 
@@ -345,16 +339,6 @@ class Zammad(Plugin):
 
     def _link(self, number: str) -> str:
         return f"{self.address}/#ticket/zoom/{number}"
-
-
-def _promise(
-    about: str, due_at: datetime | None, made_at: datetime, kept_at: datetime | None, common: dict[str, Any]
-) -> Iterator[Event]:
-    if due_at:
-        made = f"{about}/made/{iso(due_at)}"
-        yield Event(made, "promise.made", made_at, object=about, due_at=due_at, **common)
-    if kept_at:
-        yield Event(f"{about}/kept/{iso(kept_at)}", "promise.kept", kept_at, object=about, **common)
 
 
 def _words(article: dict[str, Any]) -> str:

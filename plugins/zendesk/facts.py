@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from leaderboard.plugin import Event, Invalid, Kind, id_of, iso, text_of
+from leaderboard.plugin import Event, Invalid, Kind, id_of, iso, text_of, written
 
 RATING_KINDS: dict[str, Kind] = {"good": "rating.good", "thanks": "thanks.received", "bad": "rating.bad"}
 
@@ -66,19 +66,8 @@ def comment(
     home: str, number: str, comment_id: str, author: str, owner: str | None, public: bool, moment: datetime
 ) -> Iterator[Event]:
     """A note on a colleague's ticket is help; a public answer is worth nothing, but makes a recovery possible."""
-    if not public and owner in (None, author):
-        return
-    yield Event(
-        key=f"comment/{comment_id}/{'replied' if public else 'helped'}",
-        kind="ticket.replied" if public else "help.given",
-        occurred_at=moment,
-        agents=(author,),
-        giver=None if public else owner,
-        object=f"ticket/{number}" if public else None,
-        ticket=number,
-        url=link(home, number),
-        # The words stay in Zendesk: a note between colleagues was not written for a wall
-    )
+    about, url = f"comment/{comment_id}", link(home, number)
+    return written(about, author, owner, moment, private=not public, ticket=number, url=url)
 
 
 def article(home: str, number: str, author: str, moment: datetime, title: Any) -> Event:

@@ -32,6 +32,7 @@ from leaderboard.plugin import (
     object_of,
     parse_due,
     parse_time,
+    promised,
     read_each,
     refuse_stale,
     refuse_unread,
@@ -223,12 +224,7 @@ class ZohoDesk(Plugin):
         due = field_of(ticket, self.promise_field)
         if due and agent:
             about, due_at = f"promise/{number}", parse_due(due, self.timezone)
-            key = f"{about}/made/{iso(due_at)}"
-            # On record since the change that we see: when the time was set, the ticket does not tell
-            yield Event(key, "promise.made", changed_at, agents, object=about, due_at=due_at, **whose)
-            if solved_at:
-                key = f"{about}/kept/{iso(solved_at)}"
-                yield Event(key, "promise.kept", solved_at, agents, object=about, **whose)
+            yield from promised(about, agents, changed_at, due_at, solved_at, **whose)
 
     def _changed(self, ticket: dict[str, Any], previous: dict[str, Any]) -> Iterator[Event]:
         """What only the state before shows: opened again, a thanks taken back."""

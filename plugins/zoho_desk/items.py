@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from leaderboard.plugin import Event, Invalid, Kind, id_of, object_of, parse_time, text_of
+from leaderboard.plugin import Event, Invalid, Kind, id_of, object_of, parse_time, text_of, written
 
 # The three faces of a Customer Happiness survey; with words, a good one is a thanks. OK is neither.
 RATING_KINDS: dict[str, Kind] = {"good": "rating.good", "thanks": "thanks.received", "bad": "rating.bad"}
@@ -36,10 +36,7 @@ def rating_of(item: Any) -> Iterator[Event]:
 
 
 def written_of(item: dict[str, Any], ticket: str, owner: str | None) -> Iterator[Event]:
-    """An agent's answer to the customer makes a recovery possible; a private comment on a colleague's ticket is help.
-
-    The words stay in Zoho Desk: a comment between colleagues was not written for a wall.
-    """
+    """An agent's answer to the customer makes a recovery possible; a private comment on a colleague's ticket is help."""
     is_comment = item.get("type") == "comment"
     author = object_of(item.get("commenter" if is_comment else "author"), "who wrote it")
     number = id_in(item, "id")
@@ -51,23 +48,13 @@ def written_of(item: dict[str, Any], ticket: str, owner: str | None) -> Iterator
     if is_comment:
         if not isinstance(item.get("isPublic"), bool):
             raise Invalid("a comment does not say whether it is public")
-        helps, moment = not item["isPublic"], parse_time(item.get("commentedTime"))
-        if helps and owner in (None, writer):
-            return
+        about, private, moment = "comment", not item["isPublic"], parse_time(item.get("commentedTime"))
     else:
-        helps, moment = False, parse_time(item.get("createdTime"))
+        about, private, moment = "thread", False, parse_time(item.get("createdTime"))
         is_sent = item.get("direction") == "out" and item.get("status") in (None, "SUCCESS")
         if not is_sent or item.get("visibility") == "private" or item.get("isForward") is True:
             return
-    yield Event(
-        key=f"{'comment' if is_comment else 'thread'}/{number}/{'helped' if helps else 'replied'}",
-        kind="help.given" if helps else "ticket.replied",
-        occurred_at=moment,
-        agents=(writer,),
-        giver=owner if helps else None,
-        object=None if helps else f"ticket/{ticket}",
-        ticket=ticket,
-    )
+    yield from written(f"{about}/{number}", writer, owner, moment, private=private, ticket=ticket)
 
 
 def article_of(item: Any) -> Iterator[Event]:
