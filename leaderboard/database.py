@@ -20,7 +20,7 @@ from leaderboard import index
 from leaderboard.gate import Gate, Place
 from leaderboard.gate import Unavailable as Unavailable  # what units of work raise
 from leaderboard.sqlite import sqlite_module
-from leaderboard.statements import Statement
+from leaderboard.statements import Statement, run_text
 from leaderboard.tables import Pulse
 
 T = TypeVar("T")
@@ -249,7 +249,7 @@ def _sqlite_engine(url: str) -> Engine:
     @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:
         immediate = connection.get_execution_options().get("begin_immediate")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+        run_text(connection, "BEGIN IMMEDIATE" if immediate else "BEGIN")
 
     return engine
 

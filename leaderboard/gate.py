@@ -1,6 +1,7 @@
 """The queue of those who want to write to SQLite."""
 
 import fcntl
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -104,9 +105,11 @@ class Gate:
             yield
             return
         try:
-            queue = self._path.open("ab")
+            queue = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except OSError as error:
             raise Unavailable(f"the folder of the database cannot be written: {error.strerror}") from error
-        with queue:
+        try:
             fcntl.flock(queue, fcntl.LOCK_EX)
             yield
+        finally:
+            os.close(queue)

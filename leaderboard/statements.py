@@ -5,7 +5,8 @@ compiles, and says how each type is written and read; the rest is one call.
 """
 
 from collections import namedtuple
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import BindParameter
@@ -44,9 +45,9 @@ class Statement:
 
     def run_many(self, session: Session, values: Sequence[Mapping[str, Any]]) -> None:
         """The same for each of these, in their order."""
-        connection = _connection(session)
-        ready = self._of(connection, values[0])
-        cursor = connection.connection.cursor()
+        connection, dialect, driver = _way(session)
+        ready = self._ready.get(dialect) or self._of(connection, values[0])
+        cursor = driver.cursor()
         try:
             cursor.executemany(ready.sql, [ready.parameters(one) for one in values])
         except ready.error as error:
@@ -55,9 +56,8 @@ class Statement:
             cursor.close()
 
     def _run(self, session: Session, values: Mapping[str, Any]) -> tuple["_Ready", Any]:
-        connection = _connection(session)
-        ready = self._of(connection, values)
-        driver: Any = connection.connection.driver_connection
+        connection, dialect, driver = _way(session)
+        ready = self._ready.get(dialect) or self._of(connection, values)
         try:
             return ready, driver.execute(ready.sql, ready.parameters(values))
         except ready.error as error:
@@ -65,18 +65,28 @@ class Statement:
 
     def _of(self, connection: Any, values: Mapping[str, Any]) -> "_Ready":
         dialect = connection.dialect
-        ready = self._ready.get(dialect.name)
-        if ready is None:
-            core = self._core(dialect.name) if callable(self._core) else self._core
-            ready = self._ready[dialect.name] = _Ready(core, dialect, values)
+        core = self._core(dialect.name) if callable(self._core) else self._core
+        ready = self._ready[dialect.name] = _Ready(core, dialect, values)
         return ready
 
 
-def _connection(session: Session) -> Any:
-    known = session.info.get("connection")
-    if known is None or known.closed:  # asking the session each time takes longer than SQLite's answer
-        known = session.info["connection"] = session.connection()
+def _way(session: Session) -> tuple[Any, str, Any]:
+    """The session's connection, its dialect's name, and the driver's own connection."""
+    known: tuple[Any, str, Any] | None = session.info.get("way")
+    if known is None or known[0].closed:  # asking the session each time takes longer than SQLite's answer
+        connection = session.connection()
+        known = connection, connection.dialect.name, connection.connection.driver_connection
+        session.info["way"] = known
     return known
+
+
+def run_text(connection: Any, sql: str) -> None:
+    """A text without values, as BEGIN. Raises as SQLAlchemy does."""
+    error = connection.dialect.dbapi.Error
+    try:
+        connection.connection.driver_connection.execute(sql)
+    except error as raised:
+        raise DBAPIError.instance(sql, None, raised, error, dialect=connection.dialect) from raised
 
 
 def _written_out(element: Any, **_: Any) -> Any:
@@ -84,6 +94,11 @@ def _written_out(element: Any, **_: Any) -> Any:
     if isinstance(element, BindParameter) and not element.required:
         return element.render_literal_execute()
     return None
+
+
+def _picking(names: Sequence[str]) -> Callable[[Mapping[str, Any]], Any]:
+    """What takes these values in their order; itemgetter gives no tuple of one."""
+    return itemgetter(*names) if len(names) > 1 else lambda values: [values[name] for name in names]
 
 
 class _Ready:
@@ -99,6 +114,7 @@ class _Ready:
         self._dialect = dialect
         self._positional = compiled.positional
         self._names = list(state.positiontup if compiled.positional else state.parameters)
+        self._pick = _picking(self._names)
         self._fixed = {name: state.parameters[name] for name in self._names if name not in values}  # OFFSET 0
         self._writers: list[tuple[int, Any]] = []
         for place, name in enumerate(self._names):
@@ -121,10 +137,11 @@ class _Ready:
 
     def parameters(self, values: Mapping[str, Any]) -> Any:
         """As the driver takes them: in order or by name, each in the form its type is written."""
-        given = {**values, **self._fixed} if self._fixed else values
-        found = [given[name] for name in self._names]
-        for place, write in self._writers:
-            found[place] = write(found[place])
+        found = self._pick({**values, **self._fixed} if self._fixed else values)
+        if self._writers:
+            found = list(found)
+            for place, write in self._writers:
+                found[place] = write(found[place])
         return found if self._positional else dict(zip(self._names, found, strict=True))
 
     def row(self, found: Sequence[Any]) -> Any:

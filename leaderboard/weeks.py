@@ -142,7 +142,10 @@ class Zones:
 
     def week_of(self, moment: datetime) -> Week:
         """The team's week of a moment; weeks tile time without gap or overlap, whatever the zone does."""
-        week = week_of(moment, self.zone) - 1
+        week = week_of(moment, self.zone)
+        if not self.next_zone:
+            return week
+        week -= 1
         while moment >= self.ends_at(week):
             week = week + 1
         return week

@@ -3,7 +3,6 @@
 import logging
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -90,15 +89,14 @@ def receive(
     config: Config,
     source: str,
     delivery: Delivery,
-    lane: AbstractContextManager[None] | None = None,
+    told: tuple[list[Event], str | None] | None = None,
 ) -> Receipt:
     """Take in a delivery that `verify` let through. Raises Unavailable when the database cannot keep it.
 
-    The plugin works inside `lane`, the database outside of it.
+    `told` is what `translate` said of it, where that was asked before.
     """
     plugin = config.plugins[source]
-    with lane or nullcontext():
-        events, reason = translate(plugin, delivery)
+    events, reason = told or translate(plugin, delivery)
     now = delivery.received_at
     values = {
         "source": source,

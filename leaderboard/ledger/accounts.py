@@ -19,15 +19,16 @@ person = Person.__table__  # type: ignore[attr-defined]
 team = Team.__table__  # type: ignore[attr-defined]
 
 _merged = person.alias("merged")
+_home = [team.c[name] for name in ("id", "timezone", "next_timezone", "next_timezone_from", "first_week")]
 ACCOUNTS = Statement(
-    select(identity.c.account, identity.c.id.label("identity_id"), person.c.id.label("person_id"), team)
+    select(identity.c.account, identity.c.id.label("identity_id"), person.c.id.label("person_id"), *_home)
     .outerjoin(_merged, _merged.c.id == identity.c.person_id)
     .outerjoin(person, person.c.id == func.coalesce(_merged.c.merged_into_id, _merged.c.id))
     .outerjoin(team, team.c.id == person.c.team_id)
     .where(identity.c.source == bindparam("source"), identity.c.account == bindparam("name"))
 )
 PEOPLE = Statement(
-    select(person.c.uid.label("account"), null().label("identity_id"), person.c.id.label("person_id"), team)
+    select(person.c.uid.label("account"), null().label("identity_id"), person.c.id.label("person_id"), *_home)
     .join(team, team.c.id == person.c.team_id)
     .where(person.c.uid == bindparam("name"))
 )
@@ -41,6 +42,7 @@ class Known:
     person_id: int | None
     team_id: int | None
     team: Any
+    """Its id and what makes its weeks."""
 
     @classmethod
     def of(cls, row: Any) -> "Known":

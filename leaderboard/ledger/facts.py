@@ -54,11 +54,14 @@ rows = (
 )
 
 
-def row_of(id_: int, of_credit: Mapping[str, Any], of_event: Mapping[str, Any], rules: Rules) -> Row:
-    """What `rows` would select for a credit that was stored a moment ago, and the rules of its week."""
+def row_of(
+    id_: int, of_credit: Mapping[str, Any], of_event: Mapping[str, Any], rules: Rules, unhappy: bool
+) -> Row:
+    """What `rows` would select for a credit that was stored a moment ago, the rules of its week, and whether its thing was
+    rated unhappily before."""
     values = {name: of_credit.get(name) for name in _OF_CREDIT}
     values |= {name: of_event[name] for name in _OF_EVENT}
-    return SimpleNamespace(id=id_, rules=rules, **values)
+    return SimpleNamespace(id=id_, rules=rules, unhappy=unhappy, **values)
 
 
 @dataclass

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from flask_babel import gettext as _
-from sqlalchemy import and_, bindparam, func, or_, select, update
+from sqlalchemy import Boolean, and_, bindparam, func, literal_column, or_, select, update
 from sqlalchemy import insert as plain_insert
 from sqlmodel import Session
 
@@ -42,11 +42,21 @@ TOMBSTONES = Statement(
 NEW_CREDIT = Statement(plain_insert(credit).returning(credit.c.id))
 
 
+# What came before a fact is told on the same way to the database and back: nearly always nothing did. As text, because Core
+# names no table in RETURNING.
+WITHDRAWN = literal_column(
+    "EXISTS (SELECT 1 FROM event AS e WHERE e.source = event.source AND e.object = event.key AND e.kind = 'fact.withdrawn')",
+    Boolean,
+)
+UNHAPPY = literal_column(
+    "EXISTS (SELECT 1 FROM event AS e WHERE e.source = event.source AND e.object = event.object AND e.kind = 'rating.bad')",
+    Boolean,
+)
 NEW_EVENT = Statement(
     lambda dialect: (
         insert_of(dialect, event)
         .on_conflict_do_nothing(index_elements=["source", "key"])
-        .returning(event.c.id)
+        .returning(event.c.id, WITHDRAWN.label("withdrawn"), UNHAPPY.label("unhappy"))
     )
 )
 
@@ -117,15 +127,15 @@ def post(
     shaken: dict[int, str] = {}
     for item in events:
         values = _values(source, item, now, accounts, delivery_id, giver_id)
-        row_id = NEW_EVENT.scalar(session, values)
-        if row_id is None:
+        new = NEW_EVENT.first(session, values)
+        if new is None:
             continue  # this (source, key) is known
         if item.kind == "fact.withdrawn":
-            people = _withdraw(session, source, item, row_id, shaken)
+            people = _withdraw(session, source, item, new.id, shaken)
         else:
-            people = _credit(session, item, row_id, values, now, accounts, shares or {}, added)
-            _shake(session, source, item, row_id, shaken)
-        fresh.append(Fresh(row_id, item, people))
+            people = _credit(session, item, new, values, now, accounts, shares or {}, added)
+            _shake(session, source, item, new.id, shaken)
+        fresh.append(Fresh(new.id, item, people))
     _count(session, added, shaken, now)
     if fresh:
         beat(session, fresh[0].id)
@@ -267,7 +277,7 @@ def _values(
 def _credit(
     session: Session,
     item: Event,
-    event_id: int,
+    new: Any,
     stored: Mapping[str, Any],
     now: datetime,
     accounts: Mapping[str, Known],
@@ -277,7 +287,7 @@ def _credit(
     """One credit per receiver; returns the people, and notes in `added` which credits are to be counted."""
     if not item.agents:
         return ()
-    tombstones = _tombstones(session, stored["source"], item.key)
+    tombstones = _tombstones(session, stored["source"], item.key) if new.withdrawn else {}
     from_staff = (
         item.kind in RATINGS and item.customer and "@" in item.customer and _is_staff(session, item.customer)
     )
@@ -288,7 +298,7 @@ def _credit(
             raise Invalid(_("There is no such person."), "agents")
         share = Share(0, 0, "staff_customer") if from_staff else shares.get(agent)
         values: dict[str, Any] = {
-            "event_id": event_id,
+            "event_id": new.id,
             "kind": item.kind,
             "agent": agent,
             "identity_id": known.identity_id,
@@ -314,7 +324,9 @@ def _credit(
             people.append(known.person_id)
         credit_id = NEW_CREDIT.scalar(session, values)
         if known.person_id is not None and item.kind in WITNESS_OF and values["withdrawn_by"] is None:
-            added.setdefault(known.person_id, []).append(row_of(credit_id, values, stored, when.rules))
+            added.setdefault(known.person_id, []).append(
+                row_of(credit_id, values, stored, when.rules, new.unhappy)
+            )
     return tuple(dict.fromkeys(people))
 
 

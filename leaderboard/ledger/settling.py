@@ -169,7 +169,8 @@ def count_alone(session: Session, row: Row, now: datetime) -> bool:
         row.source,
         row.key,
     )
-    fact = fact_of(row, context_of(session, [row]), row.rules)
+    surrounded = row.unhappy or row.kind == "promise.kept"
+    fact = fact_of(row, context_of(session, [row]) if surrounded else Context(), row.rules)
     fold = Fold(row.rules)
     if used:
         fold.witness.update({name: getattr(used, name) for name in WITNESSES})

@@ -106,9 +106,10 @@ def take(source: str, plugin: Plugin, delivery: Delivery) -> ResponseReturnValue
     try:
         with lanes.lane(source):
             at_once = _at_the_door(plugin, delivery)
-        if at_once is not None:
-            return at_once
-        receipt = deliveries.receive(db(), config(), source, delivery, lanes.lane(source))
+            if at_once is not None:
+                return at_once
+            told = deliveries.translate(plugin, delivery)
+        receipt = deliveries.receive(db(), config(), source, delivery, told)
     except Refused as error:
         why = Why(error.cause, str(error), error.off)
         closer = partial(_closer, source, delivery) if error.cause == "signature" else lambda: None
