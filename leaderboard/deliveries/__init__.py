@@ -3,6 +3,7 @@
 from leaderboard.deliveries import backfilling
 from leaderboard.deliveries.backfilling import backfill_due, can_backfill
 from leaderboard.deliveries.bounds import Busy, Lanes, watch
+from leaderboard.deliveries.days import Day, by_day
 from leaderboard.deliveries.freezing import Frozen, freeze, is_frozen, release
 from leaderboard.deliveries.listing import accounts, brought, is_account, listed
 from leaderboard.deliveries.pulling import link_newcomers, match_accounts, pull, pull_due, pull_soon
@@ -34,6 +35,7 @@ from leaderboard.deliveries.trying import (
 __all__ = [
     "NOWHERE",
     "Busy",
+    "Day",
     "Frozen",
     "Lanes",
     "Preview",
@@ -47,6 +49,7 @@ __all__ = [
     "backfill_due",
     "backfilling",
     "brought",
+    "by_day",
     "can_backfill",
     "can_try",
     "forget",

@@ -23,7 +23,7 @@ from leaderboard.web.export import MOST_ROWS, csv_file
 from leaderboard.web.guide import PUT_AWAY
 from leaderboard.web.home import fresh, unchanged
 from leaderboard.web.pages import iso, near_day
-from leaderboard.web.sources import plugin_of
+from leaderboard.web.sources import days_of, plugin_of
 
 blueprint = Blueprint("admin", __name__)
 
@@ -69,6 +69,7 @@ def overview() -> ResponseReturnValue:
             health=found,
             statuses=statuses,
             lights=shining,
+            days=days_of(session, statuses),
             troubles=glance.troubles(session, found, statuses, shining, beats),
             figures=health.figures(session, moment),
             letters=invitations.progress(session).waiting,
@@ -91,9 +92,13 @@ def sources() -> ResponseReturnValue:
             return unchanged(version)
         statuses = deliveries.source_statuses(session, config())
         astray = deliveries.astray(session)
+        days = days_of(session, statuses)
+    usual, shining = lights.usual(lights.lights(statuses, moment))
     page = render_template(
         "sources.html",
-        found=list(zip(statuses, lights.lights(statuses, moment), strict=True)),
+        found=list(zip(statuses, shining, strict=True)),
+        usual=usual,
+        days=days,
         version=version,
         astray=astray if astray and astray.last_at > moment - ASTRAY else None,
         address_of=address_of,
@@ -179,6 +184,7 @@ def source(name: str) -> ResponseReturnValue:
         [status] = deliveries.source_statuses(session, config(), name)
         accounts = deliveries.unlinked(session, name, MOST_ACCOUNTS)
         everybody = people.directory(session, limit=MOST_OPTIONS + 1)
+        days = days_of(session, [status])
         changing = deliveries.rotations(plugin, deliveries.newest(session, name))
         told = acts.told(session, name)
         likely = matching.suggested(session, accounts)
@@ -186,6 +192,7 @@ def source(name: str) -> ResponseReturnValue:
         "source.html",
         status=status,
         light=lights.light(status, moment),
+        days=days.get(name),
         version=version,
         backfill=backfill,
         progress=deliveries.backfilling.progress(backfill) if backfill else None,

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
 
+from leaderboard.deliveries import Day
 from leaderboard.guidelines import GUIDELINES
 from leaderboard.tables import EVERY
 from leaderboard.weeks import Week
@@ -21,6 +22,8 @@ MOST_NUMBERED = 16
 STEP, NAMES = 18.5, 60
 """Of the rhythm: from square to square, and the room for the quarters' names."""
 LARGEST, SMALLEST = 16, 4
+BAR, GAP, HIGH, OVER = 7, 3, 24, 8
+"""Of a source's days: a bar, the room to the next, the highest, and the room above for the sign of what was refused."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,52 @@ class Rhythm:
     height: int
     squares: tuple[Square, ...]
     rows: tuple[tuple[float, Week], ...]
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A day of a source: how high what could be read stands, and above it what could not; both 0 on a silent day."""
+
+    x: float
+    read: float
+    unread: float
+    day: Day
+
+
+@dataclass(frozen=True)
+class Bars:
+    """The days of a source in a row, and what they come to."""
+
+    width: int
+    height: int
+    bars: tuple[Bar, ...]
+    came: int
+    failed: int
+    busy: int
+    """Days on which something came."""
+    refused: int
+    """Days on which something is known to have been refused."""
+
+
+def bars(days: Sequence[Day]) -> Bars:
+    """The row of bars for a source's days, each as high as what came that day beside the busiest."""
+    most = max((day.came for day in days), default=0)
+    found = []
+    for place, day in enumerate(days):
+        tall = max(3.0, HIGH * day.came / most) if day.came else 0.0
+        unread = max(3.0, tall * day.failed / day.came) if day.failed and day.came else 0.0
+        found.append(
+            Bar(place * (BAR + GAP) + GAP / 2, round(max(0.0, tall - unread), 2), round(unread, 2), day)
+        )
+    return Bars(
+        width=len(days) * (BAR + GAP),
+        height=OVER + HIGH + 1,
+        bars=tuple(found),
+        came=sum(day.came for day in days),
+        failed=sum(day.failed for day in days),
+        busy=sum(day.came > 0 for day in days),
+        refused=sum(day.refused for day in days),
+    )
 
 
 def over_time(points: Mapping[str, Mapping[str, int]]) -> OverTime:

@@ -91,6 +91,15 @@ def _light(one: Signals, now: datetime) -> Light:
     return Light(one.name, one.title, "calm", _("quiet since"), last, (), notes)
 
 
+def usual(found: Sequence[Light]) -> tuple[Finding | None, list[Light]]:
+    """What several silent sources have in common, to be said once, and the lights without it; None where none or one is."""
+    said = [one.findings for one in found if one.light == "calm" and len(one.findings) == 1]
+    common = next((findings for findings in said if said.count(findings) > 1), ())
+    if not common:
+        return None, list(found)
+    return common[0], [replace(one, findings=()) if one.findings == common else one for one in found]
+
+
 def _roads(one: Signals, now: datetime) -> Iterator[Road]:
     if one.sends:
         at = one.last_good_at

@@ -1,6 +1,6 @@
-"""What an admin does to a source: freeze it and let it go again, have its past fetched."""
+"""What an admin does to a source: freeze it and let it go again, have its past fetched; and its days, as bars and as a file."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from flask import Blueprint, abort, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -12,6 +12,9 @@ from leaderboard.config import OWN_SOURCE
 from leaderboard.plugin import Invalid, Plugin, text_of
 from leaderboard.web import config, db, now, row_number
 from leaderboard.web.access import admin_only, me
+from leaderboard.web.charts import Bars, bars
+from leaderboard.web.export import csv_file
+from leaderboard.web.pages import zone
 
 blueprint = Blueprint("sources", __name__)
 
@@ -21,6 +24,25 @@ def plugin_of(name: str) -> Plugin:
     if name not in config().plugins or name == OWN_SOURCE:
         abort(404)
     return config().plugins[name]
+
+
+def days_of(session: Session, found: Sequence[deliveries.Signals]) -> dict[str, Bars]:
+    """The last four weeks of each source that takes webhooks and has heard anything: a delivery, or a refusal."""
+    names = [one.name for one in found if one.sends and (one.last_delivery or one.state.refused)]
+    days = deliveries.by_day(session, names, zone(), now()) if names else {}
+    return {name: bars(its) for name, its in days.items()}
+
+
+@blueprint.get("/admin/sources/<name>/days.csv")
+@admin_only
+def days_csv(name: str) -> ResponseReturnValue:
+    """What came of it in the last four weeks, day by day, as a file."""
+    plugin_of(name)
+    with db().reading() as session:
+        found = deliveries.by_day(session, [name], zone(), now())[name]
+    header = (_("Day"), _("Came"), _("Could not be read"), _("Something was refused"))
+    rows = [(str(day.date), day.came, day.failed, _("yes") if day.refused else None) for day in found]
+    return csv_file(f"{name}-days", header, rows)
 
 
 @blueprint.post("/admin/sources/<name>/freeze")

@@ -9,11 +9,12 @@ from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext as _l
 from wtforms import BooleanField, RadioField, SelectField, StringField, TextAreaField
 
+from leaderboard.deliveries import Day
 from leaderboard.guidelines import BY_SLUG
 from leaderboard.nominations import Card
 from leaderboard.people import Shown
 from leaderboard.tables import EVERY, Person
-from leaderboard.web.charts import level, over_time, quarters_to, rhythm
+from leaderboard.web.charts import bars, level, over_time, quarters_to, rhythm
 from leaderboard.web.forms import Form
 from leaderboard.weeks import Week
 
@@ -105,6 +106,15 @@ def styleguide() -> ResponseReturnValue:
             "One week": over_time(_by_guideline(weeks[-2:-1])),
             "Without points": over_time({str(week): {} for week, _points in weeks[-12:]}),
         },
+        days=[
+            bars(
+                [
+                    Day(date(2026, 11, 1 + place), place % 7 * 3, place % 7 // 4 * 2, place % 9 == 8)
+                    for place in range(28)
+                ]
+            ),
+            bars([Day(date(2026, 11, 1 + place), 0, 0, False) for place in range(28)]),
+        ],
         rhythms=[
             ("Care", rhythm(dict.fromkeys(quarters_to(WEEK, 5), 0) | dict(weeks), WEEK - 46, WEEK)),
             ("New and quiet", rhythm(dict.fromkeys(quarters_to(WEEK, 5), 0), WEEK - 2, WEEK)),

@@ -51,7 +51,8 @@ def items(page: Page) -> Locator:
 def test_the_whole_desk_is_cleared_with_the_keyboard_alone(full: None, opened: Opened) -> None:
     page = opened("/lead", "lea")
     press, status = page.keyboard.press, page.locator("#desk-status")
-    expect(page.locator("#desk-progress")).to_contain_text("0 of 5 done")
+    expect(page.get_by_role("heading", level=1)).to_have_text("5 things wait for you")
+    expect(page.locator("#desk-progress"), "the heading says it already").to_be_hidden()
     press("a")
     expect(items(page).nth(0), "the first key only shows where one is").to_be_focused()
     press("o")
@@ -91,7 +92,8 @@ def test_the_whole_desk_is_cleared_with_the_keyboard_alone(full: None, opened: O
     press("Control+Enter")
     expect(status).to_have_text("Followed up. Thank you. 5 of 5 done")
     expect(page.get_by_text("Your desk is clear")).to_be_visible()
-    expect(page.locator(".glance-count")).to_have_text("Nothing waits for you.")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Nothing waits for you")
+    expect(page.locator("#desk-progress")).to_contain_text("5 of 5 done")
     assert page.url.endswith("/lead"), "without leaving the page"
 
 

@@ -15,7 +15,7 @@ from leaderboard.config import Config, folder, plugin_class
 from leaderboard.database import Database
 from leaderboard.deliveries.freezing import touch
 from leaderboard.plugin import Delivery, Plugin, Refused
-from leaderboard.tables import Act, Backfill, Refusal
+from leaderboard.tables import Act, Backfill, Person, Refusal
 from tests.conftest import CONFIG
 from tests.make import NOON, Clock, Company
 from tests.visitor import Visitor
@@ -331,6 +331,49 @@ def test_the_past_is_asked_for_stopped_and_gone_on_with(
         assert act in page
     with db.reading() as session:
         assert session.get_one(Backfill, "demo").since == (NOON - timedelta(days=90)).replace(hour=0)
+
+
+def test_several_silent_sources_are_told_once_what_it_usually_is(desk: Flask, ada: Visitor) -> None:
+    usual, address = "The tool&#39;s own log of webhooks says", 'readonly value="http://localhost/hooks/'
+    page = ada.get("/admin/sources").text
+    assert page.count(address) > 2
+    assert page.count(usual) == 1
+    assert usual in ada.get("/admin/sources/standard").text
+
+
+def test_four_weeks_of_a_source_stand_in_bars_a_sentence_and_a_file(
+    desk: Flask, ada: Visitor, clock: Clock
+) -> None:
+    clock.forward(days=-2)
+    send(desk)
+    send(desk)
+    clock.forward(days=1)
+    send(desk, b"{")
+    clock.forward(days=1)
+    assert ada.get("/admin/sources").text.count('class="days"') == 1, "the others were silent for ever"
+    forge(desk, clock)
+    words = "3 deliveries in four weeks, on 2 of 28 days; 1 could not be read; something was refused on 1 day"
+    for path in ("/admin", "/admin/sources", "/admin/sources/standard"):
+        assert f'aria-label="{words}"' in ada.get(path).text
+    page = ada.get("/admin/sources/standard").text
+    assert [page.count(f'class="days-{sign}"') for sign in ("read", "unread", "silent", "refused")] == [
+        1,
+        1,
+        26,
+        1,
+    ]
+    rows = ada.get("/admin/sources/standard/days.csv").text.splitlines()
+    assert len(rows) == 29
+    assert rows[-3:] == ["2026-11-16,2,0,", "2026-11-17,1,1,", "2026-11-18,0,0,yes"]
+
+
+def test_a_day_of_the_bars_ends_at_the_viewers_midnight(
+    desk: Flask, db: Database, company: Company, ada: Visitor, clock: Clock
+) -> None:
+    send(desk)  # Wednesday noon in UTC is Thursday, 02:00 in Kiritimati
+    with db.writing() as session:
+        session.get_one(Person, company["ada"]).timezone = "Pacific/Kiritimati"
+    assert ada.get("/admin/sources/standard/days.csv").text.splitlines()[-1] == "2026-11-19,1,0,"
 
 
 def test_a_source_that_is_not_pulled_has_no_past_to_fetch(ada: Visitor) -> None:

@@ -33,7 +33,7 @@ function progress() {
   const all = items().length;
   const done = all - waiting().length;
   const line = document.getElementById("desk-progress");
-  line.hidden = all === 0;
+  line.hidden = done === 0; // how much waits stands in the heading
   Object.assign(line.querySelector("progress"), { value: done, max: all || 1 });
   line.lastElementChild.textContent = desk.dataset.progress.replace("{done}", done).replace("{all}", all);
   return line.lastElementChild.textContent;
