@@ -34,7 +34,7 @@ from leaderboard.database import Database, Unavailable, insert
 from leaderboard.health import AUDITED
 from leaderboard.ledger import merging, taking_back
 from leaderboard.plugin import Invalid
-from leaderboard.tables import Heartbeat, Reversal, Team
+from leaderboard.tables import ClosedWeek, Heartbeat, Reversal, Team
 from leaderboard.weeks import Clock, Week
 
 log = logging.getLogger(__name__)
@@ -348,10 +348,10 @@ def close_weeks_by_hand(
 
 
 def _close_one(session: Session, config: Config, team: Team, week: Week, clock: Clock) -> str:
-    closed = recognition.close_week(session, config, team.id or 0, week, clock())
-    if closed is None:
+    closed_id = recognition.close_week(session, config, team.id or 0, week, clock())
+    if closed_id is None:
         return f"{team.name} {week}: closed already"
-    winners = recognition.standing_winners(session, closed)
+    winners = recognition.standing_winners(session, session.get_one(ClosedWeek, closed_id))
     names = ", ".join(f"{row.category}: {whose.name} ({row.points})" for row, whose in winners)
     return f"{team.name} {week}: closed; {names or 'nobody had two witnesses in one category'}"
 

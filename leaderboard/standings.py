@@ -110,8 +110,16 @@ CROWD = Statement(
     .group_by(score.c.points)
     .order_by(score.c.points)
 )
-WHOLE = (
-    select(score.c.guideline, score.c.person_id, score.c.points)
+WHOLE = Statement(
+    select(
+        score.c.guideline,
+        score.c.person_id,
+        score.c.points,
+        person.c.uid,
+        person.c.name,
+        person.c.alias,
+        person.c.visibility,
+    )
     .select_from(_scores)
     .where(
         score.c.team_id == bindparam("team_id"), score.c.period == bindparam("period"), _ranked, _HAS_POINTS
@@ -180,13 +188,16 @@ def top(
 
 def by_guideline(
     session: Session, board: Board, now: datetime, newcomer_days: int = FairPlay().newcomer_days
-) -> dict[str, list[Standing]]:
-    """The whole board by every guideline ("" for all) at once; who has no points in one is not on it."""
-    found: dict[str, list[Standing]] = {}
-    for row in session.connection().execute(WHOLE, _asked(board, now, newcomer_days)):
+) -> dict[str, list[tuple[int, Any]]]:
+    """The whole board by every guideline ("" for all) at once; who has no points in one is not on it.
+
+    Each place is its rank, and a row with `person_id`, `points`, and the person's `uid`, `name`, `alias` and `visibility`.
+    """
+    found: dict[str, list[tuple[int, Any]]] = {}
+    for row in WHOLE.all(session, _asked(board, now, newcomer_days)):
         places = found.setdefault(row.guideline, [])
-        rank = places[-1].rank if places and places[-1].points == row.points else len(places) + 1
-        places.append(Standing(rank, row.person_id, row.points))
+        shared = places and places[-1][1].points == row.points
+        places.append((places[-1][0] if shared else len(places) + 1, row))
     return found
 
 

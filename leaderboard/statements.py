@@ -25,7 +25,7 @@ class Statement:
     def all(self, session: Session, values: Mapping[str, Any]) -> list[Any]:
         """Every row."""
         ready, cursor = self._run(session, values)
-        return [ready.row(found) for found in cursor.fetchall()]
+        return ready.rows(cursor.fetchall())
 
     def first(self, session: Session, values: Mapping[str, Any]) -> Any | None:
         """The first row, or None."""
@@ -143,6 +143,10 @@ class _Ready:
             for place, write in self._writers:
                 found[place] = write(found[place])
         return found if self._positional else dict(zip(self._names, found, strict=True))
+
+    def rows(self, found: Sequence[Any]) -> list[Any]:
+        """Each of them as a row."""
+        return [self.row(one) for one in found] if self._readers else list(map(self._make, found))
 
     def row(self, found: Sequence[Any]) -> Any:
         """A row with names, each value in the form its type is read."""

@@ -99,11 +99,10 @@ def close_before(session: Session, team_id: int, week: Week) -> None:
 
 
 def close(session: Session, company: make.Company, week: Week = WEEK, team: str = "Care") -> ClosedWeek:
-    row = recognition.close_week(
+    closed_id = recognition.close_week(
         session, CONFIG, company.teams[team], week, MONDAY + (week.monday - WEEK.monday)
     )
-    assert row is not None
-    return row
+    return session.get_one(ClosedWeek, closed_id)
 
 
 @pytest.fixture
@@ -191,6 +190,31 @@ def test_one_colleague_and_one_customer_are_two_witnesses(db: Database, care: ma
         )
         ledger.post(session, "desk", [thanks], NOON)
         assert won(session, close(session, care)) == {"relationships": ["ana"]}
+
+
+def test_the_words_of_a_win_are_the_story_that_earned_most_the_first_of_equal_ones(
+    db: Database, care: make.Company
+) -> None:
+    """A customer's thanks come after every story, whatever they earned."""
+    with db.writing() as session:
+        thanks = Event(
+            key="csat-1",
+            kind="thanks.received",
+            occurred_at=NOON,
+            agents=("ana@example.com",),
+            customer="mr-ito",
+            text="She found our luggage!",
+        )
+        ledger.post(session, "desk", [thanks], NOON)
+        for giver, points, text in (
+            ("chris", 2, "Little."),
+            ("lea", 3, "First."),
+            ("eve", 3, "Second."),
+            ("dan", 0, ""),
+        ):
+            told(session, care, giver, "ana", points=points, text=text)
+        (row, _) = recognition.standing_winners(session, close(session, care))[0]
+        assert (row.points, row.witnesses, row.words) == (16, 5, "Lea told us: “First.”")
 
 
 def test_equal_points_share_the_win(db: Database, care: make.Company) -> None:
