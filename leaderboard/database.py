@@ -44,6 +44,7 @@ class Database:
         self.engine = _sqlite_engine(url) if self.is_sqlite else _postgresql_engine(url, pool_size)
         path = self.url.database if self.is_sqlite else None
         self._kept = Kept()
+        self._seat = Seat(self.engine)
         self._gate = Gate(Path(f"{path}.queue") if path and path != ":memory:" else None)
 
     @contextmanager
@@ -74,18 +75,11 @@ class Database:
 
     @contextmanager
     def _unit(self) -> Iterator[Session]:
-        try:
-            with Session(self.engine, expire_on_commit=False) as session:
-                if self.is_sqlite:
-                    session.connection(execution_options={"begin_immediate": True})
-                yield session
-                session.commit()
-        except OperationalError as error:
-            raise Unavailable(_reason(error)) from error
-        except InternalError as error:
-            if getattr(error.orig, "sqlstate", None) != READ_ONLY:
-                raise
-            raise Unavailable(_reason(error)) from error
+        with _unavailable(), Session(self.engine, expire_on_commit=False) as session:
+            if self.is_sqlite:
+                session.connection(execution_options={"begin_immediate": True})
+            yield session
+            session.commit()
 
     def write(self, work: Callable[[Session], T], tries: int = 5, *, together: bool = False) -> T:
         """Run a unit of work, again when PostgreSQL broke a deadlock or a serialisation conflict in it.
@@ -114,7 +108,7 @@ class Database:
         """Do the work of all in one unit; each alone where that fails, so that nobody suffers from another's fault."""
         found: list[Any] = []
         try:
-            with self._unit() as session:
+            with _unavailable(), self._seat.unit() as session:
                 for place in group:
                     found.append(place.work(session) if place.work else None)
                     session.flush()
@@ -133,6 +127,7 @@ class Database:
 
     def dispose(self) -> None:
         """Close every connection (after a fork, before a restore)."""
+        self._seat.give_up()
         self.engine.dispose()
 
     def version(self) -> str:
@@ -221,6 +216,53 @@ class Database:
         )
         config.attributes["connection"] = connection
         return config
+
+
+class Seat:
+    """Where units that go together write on SQLite, one after the other: connection and session are kept from one to the next,
+    for making them takes longer than a fact's rows. Where one fails both are new for the next."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._kept: tuple[Connection, Session] | None = None
+
+    @contextmanager
+    def unit(self) -> Iterator[Session]:
+        """Commits at the end, or nothing. The caller is alone here: the gate sees to it."""
+        connection, session = self._kept or self._made()
+        self._kept = connection, session
+        try:
+            with connection.begin():
+                yield session
+                session.flush()
+        except BaseException:
+            self.give_up()
+            raise
+        session.expunge_all()
+        session.info.pop("beat", None)
+
+    def _made(self) -> tuple[Connection, Session]:
+        connection = self._engine.connect().execution_options(begin_immediate=True)
+        return connection, Session(connection, expire_on_commit=False)
+
+    def give_up(self) -> None:
+        """Close what is kept."""
+        kept, self._kept = self._kept, None
+        for one in reversed(kept or ()):
+            one.close()
+
+
+@contextmanager
+def _unavailable() -> Iterator[None]:
+    """Say in one way that the database cannot begin or commit."""
+    try:
+        yield
+    except OperationalError as error:
+        raise Unavailable(_reason(error)) from error
+    except InternalError as error:
+        if getattr(error.orig, "sqlstate", None) != READ_ONLY:
+            raise
+        raise Unavailable(_reason(error)) from error
 
 
 def _sqlite_engine(url: str) -> Engine:
