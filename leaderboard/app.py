@@ -1,7 +1,7 @@
 """Puts the parts together; the only file that knows them all."""
 
 from apiflask import APIFlask
-from flask import Flask, request
+from flask import Flask, Response, request
 from flask.typing import ResponseReturnValue
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -52,6 +52,12 @@ class App(APIFlask):
     def preprocess_request(self) -> ResponseReturnValue | None:
         """None of these questions is about a helpdesk; asking them all the same took a seventh of a delivery's time."""
         return None if request.path.startswith(access.HOOKS) else super().preprocess_request()
+
+    def process_response(self, response: Response) -> Response:
+        """A helpdesk gets the headers of every answer, and neither session nor the limits of a page."""
+        if request.path.startswith(access.HOOKS):
+            return pages.guard(response)
+        return super().process_response(response)
 
 
 def create_app(config: Config, database: Database | None = None, clock: Clock = weeks.now) -> Flask:
