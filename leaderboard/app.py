@@ -31,6 +31,7 @@ from leaderboard.web import (
     people,
     promises,
     rules,
+    screen,
     search,
     sign_in,
     sources,
@@ -101,6 +102,7 @@ def create_app(config: Config, database: Database | None = None, clock: Clock = 
 def register(app: Flask, *, demo: bool) -> None:
     """Every group of pages, in the order of the navigation."""
     app.register_blueprint(home.blueprint)
+    app.register_blueprint(screen.blueprint)
     app.register_blueprint(stories.blueprint)
     app.register_blueprint(promises.blueprint)
     app.register_blueprint(lead.blueprint)

@@ -16,7 +16,7 @@ from leaderboard.people.finding import (
 from leaderboard.people.importing import Report, import_csv
 from leaderboard.people.names import MAX_EMAIL, MAX_NAME, clean_name, normal_email, slug_of
 from leaderboard.people.pictures import keep_picture, picture_of, remove_picture
-from leaderboard.people.seeing import Shown, by_id, named, open_to, sees_evidence, sees_points, shown
+from leaderboard.people.seeing import Shown, anybody, by_id, named, open_to, sees_evidence, sees_points, shown
 from leaderboard.people.sessions import (
     MAX_PASSWORD_BYTES,
     MIN_PASSWORD,
@@ -77,6 +77,7 @@ __all__ = [
     "add_first",
     "add_person",
     "add_team",
+    "anybody",
     "by_id",
     "change_person",
     "change_settings",

@@ -33,6 +33,7 @@ PLACES = (
 OWN = (
     Place("/me/page", N_("My page"), "user"),
     Place("/insights", N_("How are we doing?"), "chart-dots"),
+    Place("/screen", N_("Screen for the office"), "device-desktop"),
     Place("/notices", N_("Notices"), "bell"),
     Place("/me", N_("Settings"), "settings"),
     Place("/me/security", N_("Sign-in and security"), "shield-check"),

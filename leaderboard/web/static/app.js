@@ -8,6 +8,7 @@ document.addEventListener("click", (event) => {
 });
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;
+  document.querySelector("[data-way-out]")?.click();
   for (const menu of document.querySelectorAll("details.menu[open], details.confirm[open]")) {
     menu.open = false;
     menu.querySelector("summary").focus();
