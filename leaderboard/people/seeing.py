@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Protocol
 
 from sqlalchemy import ColumnElement, and_, bindparam, or_
@@ -63,7 +64,8 @@ def by_id(session: Session, ids: Iterable[int]) -> dict[int, Person]:
 
 def anybody() -> Person:
     """A viewer of no team and without a name: may see what everybody may, and nothing for their own sake."""
-    return Person(id=0, team_id=0, name="", handle="", email="", role="member")
+    never = datetime.min.replace(tzinfo=UTC)
+    return Person(id=0, team_id=0, name="", handle="", email="", created_at=never, changed_at=never)
 
 
 def shown(person: Named, viewer: Person) -> Shown:

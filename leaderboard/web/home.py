@@ -118,6 +118,7 @@ def render_home(db_session: Session, viewer: Person, today: Today, version: str)
         **board_context(db_session, viewer, asked, today),
         week=today.week,
         stories=stories,
+        nothing_told=not stories,
         thanks=thanks.said(db_session, viewer, limit=THANKS),
         is_this_week=bool(stories) and stories[0].told_at >= today.week_began_at,
         version=f'W/"{version}"',
@@ -141,11 +142,13 @@ def board() -> ResponseReturnValue:
 def render_news(db_session: Session, viewer: Person, today: Today, version: str) -> str:
     """The board, and the newest story where the open page has not seen it."""
     asked, seen = asked_for(db_session), request.args.get("seen", "")
-    is_new = nominations.newest(db_session, viewer) not in (None, seen)
+    newest = nominations.newest(db_session, viewer)
+    is_new = newest not in (None, seen)
     return render_template(
         "_news.html",
         **board_context(db_session, viewer, asked, today),
         newest=nominations.wall(db_session, viewer, today.moment, limit=1).stories[0] if is_new else None,
+        nothing_told=newest is None,
         version=f'W/"{version}"',
         live_url=live_url(asked, seen),
     )

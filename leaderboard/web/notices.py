@@ -1,6 +1,6 @@
 """/notices: what one was told, the newest first; /me/notices: how one wishes to be told."""
 
-from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask import Blueprint, abort, flash, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -13,7 +13,7 @@ from leaderboard.tables import Person
 from leaderboard.web import access, config, db, now, row_number
 from leaderboard.web.export import MOST_ROWS, csv_file
 from leaderboard.web.forms import Form, options
-from leaderboard.web.pages import iso
+from leaderboard.web.pages import bell_version, iso
 
 blueprint = Blueprint("notices", __name__)
 
@@ -33,6 +33,14 @@ ICONS = {
 }
 
 
+WAY_NAMES = {
+    "at_once": _l("In the page, and by mail at once"),
+    "daily": _l("In the page, and in one mail a day"),
+    "page": _l("In the page only"),
+    "off": _l("Not at all"),
+}
+
+
 class WaysForm(Form):
     """One select for each sort of notice."""
 
@@ -40,12 +48,7 @@ class WaysForm(Form):
 for _sort, _name in notices.SORT_NAMES.items():
     _field = SelectField(
         _l(_name),
-        choices=options(
-            ("at_once", _l("In the page, and by mail at once")),
-            ("daily", _l("In the page, and in one mail a day")),
-            ("page", _l("In the page only")),
-            ("off", _l("Not at all")),
-        ),
+        choices=options(*WAY_NAMES.items()),
     )
     setattr(WaysForm, _sort, _field)
 
@@ -56,9 +59,14 @@ def listing() -> ResponseReturnValue:
     viewer = access.me()
     with db().reading() as session:
         found, after = notices.listed(session, viewer, request.args.get("after", ""), PAGE)
+        ways = notices.ways_of(session, viewer.id or 0)
     return render_template(
         "notices.html",
         notices=[(said, notices.sentence(said), icon_of(said)) for said in found],
+        told=[
+            (name, [notices.SORT_NAMES[sort] for sort in notices.sorts_of(viewer) if ways[sort] == way])
+            for way, name in WAY_NAMES.items()
+        ],
         until=max((said.id for said in found), default=0),
         unread=viewer.unread or any(not said.read for said in found),
         next_url=url_for(".listing", after=after) if after else None,
@@ -69,6 +77,15 @@ def listing() -> ResponseReturnValue:
 def icon_of(said: notices.Said) -> str:
     """The sign that stands beside it."""
     return "arrow-back-up" if said.sort == "judged" and not said.accepted else ICONS[said.sort]
+
+
+@blueprint.get("/notices/bell")
+def bell() -> ResponseReturnValue:
+    """The bell of an open page: 304 while it says the same. Who is signed in was asked anyhow, with how many are new."""
+    response = make_response(render_template("_bell.html"))
+    response.headers["ETag"] = bell_version(access.me().unread)
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response.make_conditional(request)
 
 
 @blueprint.get("/notices.csv")

@@ -24,7 +24,7 @@ from flask_babel import (
 from flask_babel import gettext as _
 from flask_compress import Compress
 
-from leaderboard import people
+from leaderboard import __version__, people
 from leaderboard.guidelines import BY_SLUG, N_
 from leaderboard.languages import languages
 from leaderboard.web import access, config, db, navigation, now
@@ -102,6 +102,7 @@ def install(app: Flask) -> None:
         navigation=navigation.open_to,
         admin_places=navigation.ADMINISTRATION,
         page_language=page_language,
+        bell_version=bell_version,
         page_direction=page_direction,
     )
     app.context_processor(viewer_and_theme)
@@ -212,6 +213,11 @@ def _fingerprint(name: str, changed: int) -> str:
 def page_language() -> str:
     """The page's language as HTML names it: "en", "de"."""
     return _locale().language
+
+
+def bell_version(unread: int) -> str:
+    """The ETag of a bell that says so many are new."""
+    return f'W/"{unread}-{page_language()}-{__version__}"'
 
 
 def page_direction() -> str:

@@ -2,6 +2,7 @@
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 
 from leaderboard import search
 from leaderboard.web import db, row_number
@@ -20,6 +21,7 @@ FARTHER = 30
 def page() -> ResponseReturnValue:
     """People first, then stories; with ?only= one kind of them, from ?after= on."""
     question, only = _question(), request.args.get("only", "")
+    only = only if only in ("people", "stories") else ""
     start = (row_number(request.args.get("after", "")) or 0) if only else 0
     most = {
         "people": FARTHER if only == "people" else PEOPLE,
@@ -43,6 +45,10 @@ def page() -> ResponseReturnValue:
         people=people[: most["people"]],
         stories=stories[: most["stories"]],
         more=more,
+        kinds=[
+            (name, url_for(".page", q=question, only=kind or None), only == kind)
+            for kind, name in (("", _("All of it")), ("people", _("People")), ("stories", _("Stories")))
+        ],
         farther=start > 0,
         longest=search.LONGEST,
     )

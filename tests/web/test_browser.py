@@ -16,7 +16,7 @@ from tests.make import Company
 from tests.test_ledger import take_in, thanks
 from tests.test_standings import give
 from tests.visitor import Visitor
-from tests.web.test_home import tell
+from tests.web.test_home import change, tell
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -144,6 +144,30 @@ def test_a_page_nobody_looks_at_asks_for_nothing(opened: Opened, db: Database, c
     page.on("request", lambda request: asked.append(request.url))
     page.wait_for_timeout(2500)
     assert [url for url in asked if "/board" in url] == []
+
+
+def test_the_bell_rings_on_every_page_that_somebody_looks_at(
+    opened: Opened, db: Database, company: Company
+) -> None:
+    page = opened("/people")
+    page.clock.install()
+    page.reload()
+    bell = page.locator(".bell-count")
+    expect(bell).to_have_count(0)
+    change(db, company, "ana", unread=1)
+    page.evaluate(
+        "Object.defineProperty(document, 'visibilityState', {configurable: true, get: () => 'hidden'})"
+    )
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.clock.fast_forward(60_000)
+    assert asked == []
+    page.evaluate("delete document.visibilityState")
+    page.clock.fast_forward(20_000)
+    expect(bell).to_have_text("1", timeout=PATIENCE)
+    change(db, company, "ana", unread=2)
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(bell).to_have_text("2", timeout=PATIENCE)
 
 
 def test_no_news_costs_a_304_without_a_body(opened: Opened) -> None:

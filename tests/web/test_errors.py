@@ -109,8 +109,15 @@ def test_programs_are_answered_in_json(broken: Flask, visitor: Visitor, path: st
 def test_an_unknown_address_is_a_page_for_everybody(visitor: Visitor) -> None:
     answer = visitor.get("/nowhere/at/all")
     assert answer.status_code == 404
+    assert 'action="/search"' not in answer.text
     assert "There is nothing here" in answer.text
     assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+
+
+def test_who_is_signed_in_may_look_for_what_is_not_there(client_of: Callable[[str], Visitor]) -> None:
+    answer = client_of("ana").get("/nowhere")
+    assert answer.status_code == 404
+    assert answer.text.index("There is nothing here") < answer.text.index('class="error-search"')
 
 
 def test_a_form_holds_64_kb_and_a_file_more(broken: Flask, client_of: Callable[[str], Visitor]) -> None:

@@ -59,8 +59,11 @@ def rows(page: str) -> list[tuple[int, str, int]]:
 def test_the_first_visitor_is_told_how_it_begins(client_of: Client) -> None:
     page = client_of("ana").get("/").text
     assert "No story has been told yet" in page
-    assert "Nobody has points here yet" in page
-    assert 'href="/nominate"' in page
+    assert "opens the board" in page
+    main = page[page.index("<main") : page.index("</main>")]
+    assert main.count('href="/nominate"') == 1, "one question, one button"
+    assert "<select" not in main
+    assert "<select" not in client_of("ana").get("/board").text
 
 
 def test_stories_come_before_the_ranking(client_of: Client, db: Database, company: Company) -> None:
@@ -237,7 +240,7 @@ def test_a_notice_is_not_kept_back_by_a_304(app: Flask, client_of: Client) -> No
 def test_an_open_page_hears_of_a_new_story(client_of: Client, db: Database, company: Company) -> None:
     chris = client_of("chris")
     first = tell(db, company, "ana", "ben")
-    live = unescape(re.search(r'hx-get="([^"]+)"', chris.get("/").text)[1])  # type: ignore[index]
+    live = unescape(re.search(r'hx-get="(/board[^"]*)"', chris.get("/").text)[1])  # type: ignore[index]
     assert live == f"/board?seen={first}"
     assert "A new story has been told" not in chris.get(live).text
     tell(db, company, "ben", "dan")

@@ -37,7 +37,7 @@ def app(db: Database, company: Company, clock: Clock, smtp: Mailbox) -> Flask:
 
 def test_from_a_nomination_to_everybodys_board(opened: Opened) -> None:
     board = opened("/", "chris")
-    expect(board.get_by_text("Nobody has points here yet")).to_be_visible()
+    expect(board.get_by_text("opens the board")).to_be_visible()
 
     told = opened("/nominate?for=ben", "ana", viewport=PHONE)
     told.locator(".guideline-choice", has_text="Above and beyond").click()
@@ -58,7 +58,7 @@ def test_from_a_nomination_to_everybodys_board(opened: Opened) -> None:
 
 def test_from_a_customers_thanks_at_the_helpdesk_to_the_open_page(opened: Opened, app: Flask) -> None:
     page = opened("/", "chris")
-    expect(page.get_by_text("Nobody has points here yet")).to_be_visible()
+    expect(page.get_by_text("opens the board")).to_be_visible()
     body = json.dumps(FACT).encode()
     hook = page.url.rstrip("/") + "/hooks/standard"
     assert httpx.post(hook, content=body, headers=signed(app, body)).status_code == 202

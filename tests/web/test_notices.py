@@ -12,6 +12,7 @@ import pytest
 from leaderboard import jobs, recognition
 from leaderboard.config import Config, Retention
 from leaderboard.database import Database
+from leaderboard.notices import SORT_NAMES
 from leaderboard.tables import Person, Team
 from tests.make import NOON, Clock, Company
 from tests.test_ledger import take_in, thanks, withdraw
@@ -295,3 +296,35 @@ def test_what_was_read_is_forgotten_after_its_time_and_the_unread_stays(
     assert len(sentences(client_of("ana"))) == 1
     with db.reading() as session:
         assert session.get(Person, company["ana"]).unread == 1  # type: ignore[union-attr]
+
+
+def test_beside_the_notices_stands_how_one_is_told(client_of: Client) -> None:
+    def beside(client: Visitor) -> list[str]:
+        page = client.get("/notices").text
+        return re.findall(r"<d[td]>(.*?)</d", page[page.index('id="ways"') :])
+
+    ben = client_of("ben")
+    before = beside(ben)
+    assert before.index("In the page, and by mail at once") < before.index("I am announced as a winner")
+    assert "Not at all" not in before
+    ben.submit("/me/notices", dict.fromkeys(SORT_NAMES.keys() - {"to_judge"}, "page") | {"won": "off"})
+    assert beside(ben)[-2:] == ["Not at all", "I am announced as a winner"]
+    assert "A story waits for me as a lead" in beside(client_of("lea"))
+
+
+def test_an_open_page_hears_the_bell_at_the_cost_of_a_304(
+    db: Database, client_of: Client, clock: Clock
+) -> None:
+    ben = client_of("ben")
+    version = re.search(r'id="bell"[^>]* data-live="([^"]+)"', ben.get("/people").text)
+    assert version is not None
+    shown = {"If-None-Match": unescape(version[1])}
+    quiet = ben.get("/notices/bell", headers=shown)
+    assert (quiet.status_code, quiet.data) == (304, b"")
+    accepted(client_of)
+    tick(db, clock)
+    rung = ben.get("/notices/bell", headers=shown)
+    assert rung.status_code == 200
+    assert re.search(r'class="bell-count"[^>]*>1<', rung.text)
+    assert unescape(rung.text).count(f'data-live="{rung.headers["ETag"]}"') == 1
+    assert ben.get("/notices/bell", headers={"If-None-Match": rung.headers["ETag"]}).status_code == 304

@@ -86,6 +86,22 @@ def test_more_of_it_is_one_click_away_and_nothing_comes_twice(
     assert len(seen) == len(set(seen)) == len(written) == 12
 
 
+def test_one_kind_can_be_looked_for_alone(db: Database, company: Company, client_of: Client) -> None:
+    told(db, company, "ana", "ben", story=SHIRT)
+    lea = client_of("lea")
+    heads = {
+        only: re.findall(r'id="(\w+)-found"', lea.get(f"/search?q=ben{only}").text)
+        for only in ("", "&only=people", "&only=stories", "&only=x")
+    }
+    assert heads == {
+        "": ["people", "stories"],
+        "&only=people": ["people"],
+        "&only=stories": ["stories"],
+        "&only=x": ["people", "stories"],
+    }
+    assert "/search?q=ben&amp;only=stories" in lea.get("/search?q=ben").text
+
+
 def test_a_story_that_waits_says_so_to_its_teller_and_is_there_for_nobody_else(
     db: Database, company: Company, client_of: Client
 ) -> None:

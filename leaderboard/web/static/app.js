@@ -42,24 +42,31 @@ window.addEventListener("pageshow", () => {
 
 // What carries data-live asks for its news while the page is visible. The version it shows goes along as If-None-Match, so
 // that no news is a 304 without a body. It asks for one thing at a time and waits longer while the server does not answer.
+// What is on every page, the bell, asks slowly, and at once when somebody comes back to the page.
 const PAUSE = 1000;
+const SLOW_PAUSE = 15000;
 const LONGEST_PAUSE = 30000;
+const QUICK = "[data-live]:not([data-live-slowly])";
 let pause = PAUSE;
 
+function ask(whom) {
+  if (document.visibilityState !== "visible") return;
+  for (const live of document.querySelectorAll(whom)) window.htmx.trigger(live, "news");
+}
 function askForNews() {
-  if (document.visibilityState === "visible") {
-    for (const live of document.querySelectorAll("[data-live]")) window.htmx.trigger(live, "news");
-  }
+  ask(QUICK);
   setTimeout(askForNews, pause);
 }
-if (document.querySelector("[data-live]")) setTimeout(askForNews, PAUSE);
+if (document.querySelector(QUICK)) setTimeout(askForNews, PAUSE);
+setInterval(ask, SLOW_PAUSE, "[data-live-slowly]");
+document.addEventListener("visibilitychange", () => ask("[data-live-slowly]"));
 
 document.addEventListener("htmx:configRequest", (event) => {
   const version = event.detail.elt.dataset.live;
   if (version) event.detail.headers["If-None-Match"] = version;
 });
 document.addEventListener("htmx:afterRequest", (event) => {
-  if (!event.detail.elt.hasAttribute("data-live")) return;
+  if (!event.detail.elt.matches(QUICK)) return;
   const answered = event.detail.xhr.status > 0 && event.detail.xhr.status < 500;
   pause = answered ? PAUSE : Math.min(pause * 2, LONGEST_PAUSE);
 });
