@@ -8,9 +8,8 @@ by hand) is taken in by `fill`.
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, cast, event, func, literal, literal_column, select, text
+from sqlalchemy import Cast, Connection, Select, cast, event, func, literal, literal_column, select, text
 from sqlalchemy import inspect as looked_at
-from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.sql import column, table
 
 from leaderboard.tables import Nomination, Person
@@ -146,7 +145,7 @@ def ranked(dialect: str, name: str, terms: Sequence[Term]) -> Select[Any]:
     else:
         asked = " | ".join(f"({_query(term, n == last)})" for n, term in enumerate(terms))
         return _select(dialect, name).add_columns(
-            func.ts_rank(column("words"), cast(asked, TSQUERY), 1).label("rank")
+            func.ts_rank(column("words"), _tsquery(asked), 1).label("rank")
         )
     found = _select(dialect, name).where(_holds(dialect, name, "words", asked))
     return found.add_columns(rank.label("rank"))
@@ -160,7 +159,13 @@ def _select(dialect: str, name: str) -> Select[Any]:
 def _holds(dialect: str, name: str, of: str, asked: str) -> Any:
     if dialect == "sqlite":
         return literal_column(name).op("MATCH")(literal(asked))
-    return literal_column(f"{name}.{of}").op("@@")(cast(asked, TSQUERY))
+    return literal_column(f"{name}.{of}").op("@@")(_tsquery(asked))
+
+
+def _tsquery(asked: str) -> Cast[str]:
+    from sqlalchemy.dialects.postgresql import TSQUERY  # on SQLite nothing of this dialect is loaded
+
+    return cast(asked, TSQUERY)
 
 
 def _match(term: Term, beginning: bool) -> str:

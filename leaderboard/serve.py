@@ -1,5 +1,9 @@
-"""Serve: the web by granian, the clock beside it in the same process group, structured log lines."""
+"""Serve: the web by granian, the clock beside it in the same process group, structured log lines.
 
+The web, the clock and what starts them are processes of their own; each loads only its own parts, where it uses them.
+"""
+
+import gc
 import logging
 import os
 import signal
@@ -8,32 +12,42 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import structlog
-
-from leaderboard import deliveries, jobs, weeks
-from leaderboard.app import create_app
-from leaderboard.check import unfit
+from leaderboard import weeks
 from leaderboard.config import Config, ConfigError, load
-from leaderboard.database import Database
-from leaderboard.web.access import check_shared
+from leaderboard.optional import without
+
+if TYPE_CHECKING:
+    from leaderboard.database import Database
 
 log = logging.getLogger("leaderboard")
 
 
 def wsgi() -> Any:
     """The app of one web process; granian calls it, with $LEADERBOARD_CONFIG naming the config."""
+    # Of what a start makes hardly anything is garbage: looking for it took a fifth of the start, and would take as long
+    # each time that all is looked through while serving.
+    gc.disable()
+    from leaderboard import deliveries
+    from leaderboard.app import create_app
+
     config = load()
     log_to_stderr(config)
     deliveries.watch()
-    return create_app(config)
+    app = create_app(config)
+    gc.freeze()
+    gc.enable()
+    return app
 
 
 def serve(config: Config, file: Path | None, *, jobs: bool) -> None:
     """Serve until SIGINT or SIGTERM. Raises ConfigError where the config is not fit for serving."""
     from granian.constants import HTTPModes, Interfaces
     from granian.server import Server
+
+    from leaderboard.check import unfit
+    from leaderboard.web.access import check_shared
 
     if fault := unfit(config):
         raise ConfigError(fault)
@@ -86,8 +100,10 @@ def check_address(config: Config) -> None:
         ) from None
 
 
-def keep_time(config: Config, database: Database) -> None:
+def keep_time(config: Config, database: "Database") -> None:
     """Run the clock in this process until SIGINT or SIGTERM, or until whoever started it is gone."""
+    from leaderboard import jobs
+
     log_to_stderr(config)
     stop = threading.Event()
     for sign in (signal.SIGINT, signal.SIGTERM):
@@ -106,6 +122,9 @@ def keep_time(config: Config, database: Database) -> None:
 
 def log_to_stderr(config: Config) -> None:
     """One JSON object per line; what a log call carries as `extra` becomes its fields."""
+    with without("rich"):  # it paints tracebacks for terminals and takes longer to load than structlog itself
+        import structlog
+
     shared: list[Any] = [
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,

@@ -22,7 +22,6 @@ from flask_babel import gettext as _
 from sqlalchemy import delete, or_, update
 from sqlmodel import Session, col, select
 
-from leaderboard.announcements import courier
 from leaderboard.announcements.leasing import LEASE, LOST, WAITS, lost, outcome, waits
 from leaderboard.announcements.mail import NotSent, clean_subject, send_mail
 from leaderboard.config import Config
@@ -408,6 +407,8 @@ def reach(config: Config, url: str) -> str:
 
 def _ask_courier(config: Config, parcel: dict[str, Any], most: int) -> Any:
     """Run the courier with one parcel, for at most so many seconds, and read what it says."""
+    from leaderboard.announcements import courier  # it loads httpx, of which nobody has need before
+
     announce = config.announce
     rules = {"schemas": announce.schemas, "hosts": announce.hosts, "timeout": announce.timeout}
     try:

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
+from typing import TYPE_CHECKING
 
-import httpx
 from sqlalchemy import func, select
 from sqlmodel import Session
 
-from leaderboard import ledger, outgoing
+from leaderboard import ledger
 from leaderboard.config import Config
 from leaderboard.database import Database
 from leaderboard.database import insert as upsert
@@ -24,6 +24,9 @@ from leaderboard.people import normal_email
 from leaderboard.plugin import Account, Invalid, NoRights, Page, Plugin, TryLater
 from leaderboard.tables import Identity, Person, Source
 from leaderboard.weeks import Clock
+
+if TYPE_CHECKING:
+    import httpx  # the web has all that is here and pulls nothing
 
 log = logging.getLogger(__name__)
 sources = Source.__table__  # type: ignore[attr-defined]
@@ -46,8 +49,12 @@ WAITS_FOR = 20.0
 """Seconds that the clock waits for one source before it turns to the next; the pull goes on beside it."""
 
 
-def http_for(config: Config, plugin: Plugin) -> httpx.Client:
+def http_for(config: Config, plugin: Plugin) -> "httpx.Client":
     """A client that reaches this source's hosts and no others."""
+    import httpx
+
+    from leaderboard import outgoing
+
     base = httpx.URL(plugin.api_url() or "").host
     return outgoing.client({base, *plugin.api_hosts}, config.pull_hosts)
 

@@ -3,12 +3,15 @@
 from datetime import date, datetime
 from typing import Any
 
-from flask_security import UserMixin, WebAuthnMixin
 from sqlalchemy import JSON, Column, Index, LargeBinary, Text, UniqueConstraint
 from sqlalchemy.ext.mutable import MutableList
 from sqlmodel import Field, Relationship, SQLModel
 
+from leaderboard.optional import without
 from leaderboard.tables.base import new_uid, one_of
+
+with without("authlib"):  # for a single sign-on that is not ours (web/sign_in); half of its time to load
+    from flask_security import UserMixin, WebAuthnMixin
 
 
 class Team(SQLModel, table=True):

@@ -19,7 +19,7 @@ from leaderboard.config import Config
 from leaderboard.plugin import Invalid
 from leaderboard.tables import Person
 from leaderboard.web import access, config, db, errors, now
-from leaderboard.web.sign_in import parts, sessions, single_sign_on
+from leaderboard.web.sign_in import parts, sessions
 from leaderboard.web.sign_in.rows import Rows
 
 OPEN = (
@@ -78,7 +78,10 @@ def install(app: Flask, settings: Config) -> None:
     for endpoint, limits in _limits().items():
         if view := app.view_functions.get(f"security.{endpoint}"):
             vars(view)["limits"] = limits
-    single_sign_on.install(app, settings)
+    if settings.sign_in.oidc is not None:
+        from leaderboard.web.sign_in import single_sign_on  # authlib and requests take a tenth of the start
+
+        single_sign_on.install(app, settings.sign_in.oidc)
 
 
 def _security_settings(settings: Config) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from flask_security import login_user
 from requests.adapters import BaseAdapter
 
 from leaderboard import outgoing, people
-from leaderboard.config import OIDC, Config
+from leaderboard.config import OIDC
 from leaderboard.plugin import Invalid
 from leaderboard.web import config, db, now
 from leaderboard.web.access import is_our_page, limited, public
@@ -30,11 +30,8 @@ MOST = 1024 * 1024
 """Bytes of one of its answers."""
 
 
-def install(app: Flask, settings: Config) -> None:
+def install(app: Flask, oidc: OIDC) -> None:
     """Two addresses: the way to the provider, and the way back."""
-    if settings.sign_in.oidc is None:
-        return
-    oidc = settings.sign_in.oidc
     oauth = OAuth(app)
     oauth.register(
         "oidc",
