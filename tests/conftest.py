@@ -1,5 +1,6 @@
 """What the tests stand on: databases, Valkey, a mail server and a browser, all started here and stopped at the end."""
 
+import gc
 import os
 import shutil
 import socket
@@ -17,7 +18,10 @@ import psycopg
 import pytest
 from aiosmtpd.controller import Controller
 from flask import Flask
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import Engine, make_url
+from sqlalchemy.engine.default import DefaultDialect
+from sqlalchemy.util import LRUCache
+from werkzeug.routing import Rule
 
 from leaderboard import config
 from leaderboard.app import create_app
@@ -30,12 +34,39 @@ hypothesis.settings.register_profile("extra-mile", deadline=None, print_blob=Tru
 hypothesis.settings.load_profile("extra-mile")
 
 
+# Each test leaves an app behind; Python looks for what nobody needs any more so often that it took a quarter of the time
+gc.set_threshold(20_000, 10, 10)
+
+
 @pytest.fixture(scope="session", autouse=True)
-def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Each test has an app of its own; compiling the same templates for each took a third of the tests' time."""
-    kept = jinja2.FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Each test has an app and a database of its own; making the same code for each took most of the tests' time.
+
+    Kept are the templates, what builds an address, and the SQL of a statement, which SQLAlchemy keeps for one engine only.
+    """
+    templates = jinja2.FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+    builders: dict[tuple[Any, ...], Any] = {}
+    statements = LRUCache[Any, Any](5_000)
+    compile_builder = Rule._compile_builder
+
+    def builder(rule: Rule, append_unknown: bool = True) -> Any:
+        """Made of nothing but these, and told which rule it serves when it is called."""
+        made_of = (rule.rule, tuple(rule._trace), repr(rule.defaults), append_unknown)
+        if made_of not in builders:
+            builders[made_of] = compile_builder(rule, append_unknown)
+        return builders[made_of]
+
+    def alike(dialect: Any) -> Any:
+        return type(dialect), dialect.dbapi, getattr(dialect, "server_version_info", None)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Flask, "jinja_options", Flask.jinja_options | {"bytecode_cache": kept})
+        patch.setattr(Flask, "jinja_options", Flask.jinja_options | {"bytecode_cache": templates})
+        patch.setattr(Rule, "_compile_builder", builder)
+        # A statement's key has its dialect in it: those of our databases are all alike
+        patch.setattr(DefaultDialect, "__eq__", lambda one, other: alike(one) == alike(other))
+        patch.setattr(DefaultDialect, "__hash__", lambda one: hash(type(one)))
+        kept = property(lambda _: statements, lambda _, __: None)
+        patch.setattr(Engine, "_compiled_cache", kept, raising=False)
         yield
 
 
@@ -75,12 +106,12 @@ class Postgres:
     number: Iterator[int] = field(default_factory=count)
 
     def __post_init__(self) -> None:
+        self.connection = psycopg.connect(self.url, autocommit=True)
         self.run("CREATE DATABASE migrated")
         _migrate(self.address("migrated"))
 
     def run(self, statement: str) -> None:
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            connection.execute(statement)  # type: ignore[call-overload]
+        self.connection.execute(statement)  # type: ignore[call-overload]
 
     def address(self, name: str) -> str:
         return make_url(self.url).set(database=name).render_as_string(hide_password=False)
@@ -96,8 +127,10 @@ class Postgres:
 
 
 @pytest.fixture(scope="session")
-def postgres(postgres_url: str) -> Postgres:
-    return Postgres(postgres_url)
+def postgres(postgres_url: str) -> Iterator[Postgres]:
+    made = Postgres(postgres_url)
+    yield made
+    made.connection.close()
 
 
 @pytest.fixture(scope="session")

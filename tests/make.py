@@ -64,9 +64,9 @@ def company(session: Session, moment: datetime = NOON - timedelta(weeks=20)) -> 
         "Care": team(session, "Care", "Europe/Berlin", moment),
         "Shop": team(session, "Shop", "America/New_York", moment),
     }
-    people = {
-        handle: person(session, handle, teams[name], role, moment) for handle, (name, role) in CAST.items()
-    }
+    people = {handle: hired(handle, teams[name], role, moment) for handle, (name, role) in CAST.items()}
+    session.add_all(people.values())
+    session.flush()
     session.add(TeamLead(team_id=teams["Care"].id, person_id=people["lea"].id))
     session.add(TeamLead(team_id=teams["Shop"].id, person_id=people["max"].id))
     session.flush()
@@ -84,10 +84,8 @@ def team(session: Session, name: str, zone: str, moment: datetime, first_week: s
     return row
 
 
-def person(
-    session: Session, handle: str, team: Team, role: str = "member", moment: datetime = NOON
-) -> Person:
-    row = Person(
+def hired(handle: str, team: Team, role: str, moment: datetime) -> Person:
+    return Person(
         name=handle.title(),
         handle=handle,
         email=f"{handle}@example.com",
@@ -97,6 +95,12 @@ def person(
         changed_at=moment,
         confirmed_at=moment,
     )
+
+
+def person(
+    session: Session, handle: str, team: Team, role: str = "member", moment: datetime = NOON
+) -> Person:
+    row = hired(handle, team, role, moment)
     session.add(row)
     session.flush()
     return row
