@@ -307,6 +307,10 @@ def visitor(app: Flask) -> Visitor:
 @pytest.fixture
 def client_of(app: Flask, company: make.Company) -> Callable[[str], Visitor]:
     """`client_of("ana")`: Ana's browser, signed in; `.submit(path, data)` posts a form with its CSRF token."""
+    return browsers(app, company)
+
+
+def browsers(app: Flask, company: make.Company) -> Callable[[str], Visitor]:
     app.test_client_class = Visitor
 
     def client(handle: str) -> Visitor:

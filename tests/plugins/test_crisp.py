@@ -10,16 +10,17 @@ import pytest
 from pydantic import ValidationError
 from sqlmodel import select
 
-from leaderboard import deliveries, standings
+from leaderboard import deliveries
 from leaderboard.config import Config
 from leaderboard.database import Database
 from leaderboard.plugin import Delivery, Event, Invalid, Refused, TryLater
-from leaderboard.tables import Identity, Promise
+from leaderboard.tables import Promise
 from plugins.crisp import Crisp
 from tests.make import NOON, Clock, Company
 from tests.plugins import OF_TOOL, Sample
 from tests.plugins.pulled import Pulled
 from tests.plugins.pulls_e import crisp
+from tests.plugins.road import road_of, total
 from tests.plugins.tools import NOW, Said, iso
 from tests.plugins.tools_e import WEBSITE, CrispTool, milliseconds
 
@@ -306,17 +307,7 @@ def test_accounts_are_the_operators_and_not_who_is_only_invited(desk: Desk, http
 
 @pytest.fixture
 def road(db: Database, company: Company, desk: Desk) -> tuple[CrispTool, Config]:
-    with db.writing() as session:
-        for account, name in (("77", "ana"), ("88", "ben")):
-            about = {"source": "crisp", "account": account, "person_id": company[name]}
-            session.add(Identity(**about, linked_at=NOON, created_at=NOON))
-    desk[0].now = NOON
-    return desk[0], Config(plugins={"crisp": desk[1].make()}, pull_hosts=("127.0.0.1",))
-
-
-def total(db: Database, company: Company, name: str = "ana") -> int:
-    with db.reading() as session:
-        return standings.total(session, company[name], "2026-W47")
+    return road_of(db, company, desk, "crisp", ana="77", ben="88")
 
 
 @pytest.mark.parametrize(("by", "points"), [("77", 0), ("88", 8)])

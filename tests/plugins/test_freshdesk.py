@@ -10,16 +10,17 @@ import pytest
 from pydantic import ValidationError
 from sqlmodel import select
 
-from leaderboard import deliveries, standings
+from leaderboard import deliveries
 from leaderboard.config import Config
 from leaderboard.database import Database
 from leaderboard.plugin import Delivery, Event, Invalid, Refused, TryLater
-from leaderboard.tables import Identity, Promise
+from leaderboard.tables import Promise
 from plugins.freshdesk import Freshdesk
 from tests.make import NOON, Clock, Company
 from tests.plugins import OF_TOOL, translated
 from tests.plugins.pulled import Pulled
 from tests.plugins.pulls_a import freshdesk
+from tests.plugins.road import road_of, total
 from tests.plugins.tools import NOW, Said, iso
 from tests.plugins.tools_a import FreshdeskTool
 
@@ -274,25 +275,7 @@ def test_a_cursor_that_is_not_ours_is_refused(
 
 @pytest.fixture
 def road(db: Database, company: Company, desk: tuple[FreshdeskTool, Pulled]) -> tuple[FreshdeskTool, Config]:
-    with db.writing() as session:
-        for account, name in ((ANA, "ana"), (BEN, "ben")):
-            session.add(
-                Identity(
-                    source="freshdesk",
-                    account=str(account),
-                    person_id=company[name],
-                    linked_at=NOON,
-                    created_at=NOON,
-                )
-            )
-    desk[0].now = NOON
-    config = Config(plugins={"freshdesk": desk[1].make()}, pull_hosts=("127.0.0.1",))
-    return desk[0], config
-
-
-def total(db: Database, company: Company, name: str = "ana") -> int:
-    with db.reading() as session:
-        return standings.total(session, company[name], "2026-W47")
+    return road_of(db, company, desk, "freshdesk", ana=str(ANA), ben=str(BEN))
 
 
 def test_an_unhappy_rating_an_answer_and_a_happy_one_are_a_recovery(

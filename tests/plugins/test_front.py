@@ -10,16 +10,17 @@ import httpx
 import pytest
 from sqlmodel import select
 
-from leaderboard import deliveries, standings
+from leaderboard import deliveries
 from leaderboard.config import Config
 from leaderboard.database import Database
 from leaderboard.plugin import Delivery, Event, Greeting, Invalid, Refused
-from leaderboard.tables import Identity, Promise
+from leaderboard.tables import Promise
 from plugins.front import Front
 from tests.make import NOON, Clock, Company
 from tests.plugins import OF_TOOL, Sample
 from tests.plugins.pulled import Pulled
 from tests.plugins.pulls_a import front
+from tests.plugins.road import road_of, total
 from tests.plugins.tools import NOW, Said
 from tests.plugins.tools_a import FrontTool
 
@@ -226,17 +227,7 @@ def test_accounts_are_the_teammates(desk: tuple[FrontTool, Pulled], http: httpx.
 
 @pytest.fixture
 def road(db: Database, company: Company, desk: tuple[FrontTool, Pulled]) -> tuple[FrontTool, Config]:
-    with db.writing() as session:
-        for account, name in ((ANA, "ana"), (BEN, "ben")):
-            who = {"account": account, "person_id": company[name], "linked_at": NOON, "created_at": NOON}
-            session.add(Identity(source="front", **who))
-    desk[0].now = NOON
-    return desk[0], Config(plugins={"front": desk[1].make()}, pull_hosts=("127.0.0.1",))
-
-
-def total(db: Database, company: Company) -> int:
-    with db.reading() as session:
-        return standings.total(session, company["ana"], "2026-W47")
+    return road_of(db, company, desk, "front", ana=ANA, ben=BEN)
 
 
 @pytest.mark.parametrize(("who", "points"), [(ANA, 0), (BEN, 8)])

@@ -10,16 +10,17 @@ import pytest
 from pydantic import ValidationError
 from sqlmodel import select
 
-from leaderboard import deliveries, standings
+from leaderboard import deliveries
 from leaderboard.config import Config
 from leaderboard.database import Database
 from leaderboard.plugin import Delivery, Event, Greeting, Invalid, Refused, Secret, TryLater, hmac_of
-from leaderboard.tables import Identity, Promise
+from leaderboard.tables import Promise
 from plugins.glpi import Glpi
 from tests.make import NOON, Clock, Company
 from tests.plugins import OF_TOOL, Sample
 from tests.plugins.pulled import Pulled
 from tests.plugins.pulls_e import glpi
+from tests.plugins.road import road_of, total
 from tests.plugins.tools import NOW, Said
 from tests.plugins.tools_e import GlpiTool, local
 
@@ -341,17 +342,7 @@ def test_accounts_are_the_staff_with_their_default_address(desk: Desk, http: htt
 
 @pytest.fixture
 def road(db: Database, company: Company, desk: Desk) -> tuple[GlpiTool, Config]:
-    with db.writing() as session:
-        for account, name in (("77", "ana"), ("88", "ben")):
-            about = {"source": "glpi", "account": account, "person_id": company[name]}
-            session.add(Identity(**about, linked_at=NOON, created_at=NOON))
-    desk[0].now = NOON
-    return desk[0], Config(plugins={"glpi": desk[1].make()}, pull_hosts=("127.0.0.1",))
-
-
-def total(db: Database, company: Company, name: str = "ana") -> int:
-    with db.reading() as session:
-        return standings.total(session, company[name], "2026-W47")
+    return road_of(db, company, desk, "glpi", ana="77", ben="88")
 
 
 def test_an_unhappy_answer_a_reply_and_a_thanks_are_a_recovery(

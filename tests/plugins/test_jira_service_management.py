@@ -10,16 +10,17 @@ import pytest
 from pydantic import ValidationError
 from sqlmodel import select
 
-from leaderboard import deliveries, standings
+from leaderboard import deliveries
 from leaderboard.config import Config
 from leaderboard.database import Database
 from leaderboard.plugin import Delivery, Event, Invalid, Page, Refused, TryLater
-from leaderboard.tables import Identity, Promise
+from leaderboard.tables import Promise
 from plugins.jira_service_management import JiraServiceManagement
 from tests.make import NOON, Clock, Company
 from tests.plugins import OF_TOOL, Sample
 from tests.plugins.pulled import Pulled
 from tests.plugins.pulls_b import jira_service_management
+from tests.plugins.road import road_of, total
 from tests.plugins.tools import NOW, Said
 from tests.plugins.tools_b import JiraTool, stamp
 
@@ -285,18 +286,9 @@ def test_accounts_are_staff_and_programs(desk: tuple[JiraTool, Pulled], http: ht
 
 @pytest.fixture
 def road(db: Database, company: Company, desk: tuple[JiraTool, Pulled]) -> tuple[JiraTool, Config]:
-    with db.writing() as session:
-        for account, name in (("77", "ana"), ("88", "ben")):
-            who = {"account": account, "person_id": company[name]}
-            session.add(Identity(source="jira_service_management", linked_at=NOON, created_at=NOON, **who))
-    desk[0].now = NOON
-    plugin = desk[1].make(sla_promises=("Time to resolution",))
-    return desk[0], Config(plugins={"jira_service_management": plugin}, pull_hosts=("127.0.0.1",))
-
-
-def total(db: Database, company: Company) -> int:
-    with db.reading() as session:
-        return standings.total(session, company["ana"], "2026-W47")
+    return road_of(
+        db, company, desk, "jira_service_management", ana="77", ben="88", sla_promises=("Time to resolution",)
+    )
 
 
 def pull(db: Database, road: tuple[JiraTool, Config], clock: Clock) -> int:

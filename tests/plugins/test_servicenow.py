@@ -10,16 +10,17 @@ import pytest
 from pydantic import ValidationError
 from sqlmodel import select
 
-from leaderboard import deliveries, standings
+from leaderboard import deliveries
 from leaderboard.config import Config
 from leaderboard.database import Database
 from leaderboard.plugin import Delivery, Event, Invalid, Page, Refused, TryLater
-from leaderboard.tables import Identity, Promise
+from leaderboard.tables import Promise
 from plugins.servicenow import ServiceNow
 from tests.make import NOON, Clock, Company
 from tests.plugins import FOLDER, OF_TOOL
 from tests.plugins.pulled import Pulled
 from tests.plugins.pulls_c import servicenow
+from tests.plugins.road import road_of, total
 from tests.plugins.tools import NOW, Said
 from tests.plugins.tools_c import ServiceNowTool, stamp, sys_id
 
@@ -287,17 +288,7 @@ def test_without_name_and_password_nothing_is_pulled() -> None:
 
 @pytest.fixture
 def road(db: Database, company: Company, desk: Desk) -> tuple[ServiceNowTool, Config]:
-    with db.writing() as session:
-        for account, name in ((ANA, "ana"), (BEN, "ben")):
-            about = {"source": "servicenow", "account": account, "person_id": company[name]}
-            session.add(Identity(**about, linked_at=NOON, created_at=NOON))
-    desk[0].now = NOON
-    return desk[0], Config(plugins={"servicenow": desk[1].make()}, pull_hosts=("127.0.0.1",))
-
-
-def total(db: Database, company: Company, name: str = "ana") -> int:
-    with db.reading() as session:
-        return standings.total(session, company[name], "2026-W47")
+    return road_of(db, company, desk, "servicenow", ana=ANA, ben=BEN)
 
 
 def test_an_unhappy_survey_an_answer_and_a_happy_one_are_a_recovery(

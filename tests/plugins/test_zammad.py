@@ -11,16 +11,17 @@ import pytest
 from pydantic import ValidationError
 from sqlmodel import select
 
-from leaderboard import deliveries, standings
+from leaderboard import deliveries
 from leaderboard.config import Config
 from leaderboard.database import Database
 from leaderboard.plugin import Delivery, Event, Invalid, Refused
-from leaderboard.tables import Identity, Promise
+from leaderboard.tables import Promise
 from plugins.zammad import Zammad
 from tests.make import NOON, Clock, Company
 from tests.plugins import FOLDER, OF_TOOL, Sample
 from tests.plugins.pulled import Pulled
 from tests.plugins.pulls_a import zammad
+from tests.plugins.road import road_of, total
 from tests.plugins.tools import NOW, Said, iso
 from tests.plugins.tools_a import ZammadTool
 
@@ -297,17 +298,7 @@ def test_accounts_are_the_staff(desk: tuple[ZammadTool, Pulled], http: httpx.Cli
 
 @pytest.fixture
 def road(db: Database, company: Company, desk: tuple[ZammadTool, Pulled]) -> tuple[ZammadTool, Config]:
-    with db.writing() as session:
-        for account, name in (("3", "ana"), ("4", "ben")):
-            who = {"account": account, "person_id": company[name]}
-            session.add(Identity(source="zammad", linked_at=NOON, created_at=NOON, **who))
-    desk[0].now = NOON
-    return desk[0], Config(plugins={"zammad": desk[1].make()}, pull_hosts=("127.0.0.1",))
-
-
-def total(db: Database, company: Company, name: str = "ana") -> int:
-    with db.reading() as session:
-        return standings.total(session, company[name], "2026-W47")
+    return road_of(db, company, desk, "zammad", ana="3", ben="4")
 
 
 def send(db: Database, config: Config, body: Any) -> int:

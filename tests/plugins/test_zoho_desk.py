@@ -10,16 +10,17 @@ import pytest
 from pydantic import ValidationError
 from sqlmodel import select
 
-from leaderboard import deliveries, standings
+from leaderboard import deliveries
 from leaderboard.config import Config
 from leaderboard.database import Database
 from leaderboard.plugin import Delivery, Event, Invalid, Page, Refused, Secret, TryLater, jwt_of
-from leaderboard.tables import Identity, Promise
+from leaderboard.tables import Promise
 from plugins.zoho_desk import DOMAINS, ZohoDesk
 from tests.make import NOON, Clock, Company
 from tests.plugins import OF_TOOL, Sample
 from tests.plugins.pulled import Pulled
 from tests.plugins.pulls_e import zoho_desk
+from tests.plugins.road import road_of, total
 from tests.plugins.tools import NOW, Said
 from tests.plugins.tools_e import ZohoTool, stamp
 
@@ -372,17 +373,7 @@ def test_accounts_are_the_active_agents_once_each(desk: Desk, http: httpx.Client
 
 @pytest.fixture
 def road(db: Database, company: Company, desk: Desk) -> tuple[ZohoTool, Config]:
-    with db.writing() as session:
-        for account, name in (("77", "ana"), ("88", "ben")):
-            about = {"source": "zoho_desk", "account": account, "person_id": company[name]}
-            session.add(Identity(**about, linked_at=NOON, created_at=NOON))
-    desk[0].now = NOON
-    return desk[0], Config(plugins={"zoho_desk": desk[1].make()}, pull_hosts=("127.0.0.1",))
-
-
-def total(db: Database, company: Company, name: str = "ana") -> int:
-    with db.reading() as session:
-        return standings.total(session, company[name], "2026-W47")
+    return road_of(db, company, desk, "zoho_desk", ana="77", ben="88")
 
 
 def test_an_unhappy_face_an_answer_and_a_happy_one_are_a_recovery(

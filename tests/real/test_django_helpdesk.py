@@ -14,9 +14,10 @@ from sqlalchemy import select
 
 from leaderboard import config, deliveries, weeks
 from leaderboard.database import Database
-from leaderboard.tables import Credit, Event, PointsEntry
+from leaderboard.tables import Event
 from tests.make import Company
 from tests.real.desk import Desk
+from tests.real.points import earned
 from tests.served import Served
 from tests.trials import eventually
 
@@ -70,23 +71,6 @@ def silence(port: int) -> Iterator[None]:
         eventually(bound)
         mute.listen()
         yield
-
-
-def earned(db: Database, company: Company, ticket: str) -> dict[str, list[tuple[str, int]]]:
-    """Who earned how much for this ticket by which kind of fact; the pull brings the other database's ticket, too."""
-    query = (
-        select(PointsEntry.person_id, Event.kind, PointsEntry.points)
-        .join(Credit, Credit.id == PointsEntry.credit_id)
-        .join(Event, Event.id == Credit.event_id)
-        .where(PointsEntry.points > 0, Event.ticket == ticket)
-        .order_by(Event.kind)
-    )
-    names = {number: name for name, number in company.people.items()}
-    found: dict[str, list[tuple[str, int]]] = {}
-    with db.reading() as session:
-        for person, kind, points in session.execute(query):
-            found.setdefault(names[person], []).append((kind, points))
-    return found
 
 
 def test_a_ticket_earns_by_webhook_our_absence_hurts_no_agent_and_the_pull_closes_the_gap(

@@ -15,10 +15,11 @@ from leaderboard import config, deliveries, weeks
 from leaderboard.database import Database
 from leaderboard.plugin import Delivery, Secret
 from leaderboard.plugin import Event as Fact
-from leaderboard.tables import Credit, Event, PointsEntry
+from leaderboard.tables import Credit, Event
 from plugins.request_tracker import RequestTracker
 from tests.make import Company
 from tests.plugins.tools import Asked, Said, Tool
+from tests.real.points import earned
 from tests.real.tracker import INSTALLED, LEFT_OUT, Tracker, User
 from tests.served import Served
 from tests.trials import dice as dice_of
@@ -60,23 +61,6 @@ def facts(db: Database, ticket: str) -> dict[str, str]:
     """What we know about a ticket: kinds by key."""
     with db.reading() as session:
         return dict(session.execute(select(Event.key, Event.kind).where(Event.ticket == ticket)).all())
-
-
-def earned(db: Database, company: Company, ticket: str | None) -> dict[str, list[tuple[str, int]]]:
-    """Who earned how much for this ticket (None: for no ticket) by which kind of fact."""
-    query = (
-        select(PointsEntry.person_id, Event.kind, PointsEntry.points)
-        .join(Credit, Credit.id == PointsEntry.credit_id)
-        .join(Event, Event.id == Credit.event_id)
-        .where(PointsEntry.points > 0, Event.ticket == ticket if ticket else Event.ticket.is_(None))
-        .order_by(Event.kind)
-    )
-    names = {number: name for name, number in company.people.items()}
-    found: dict[str, list[tuple[str, int]]] = {}
-    with db.reading() as session:
-        for person, kind, points in session.execute(query):
-            found.setdefault(names[person], []).append((kind, points))
-    return found
 
 
 def test_a_ticket_earns_by_the_guides_scrip_and_the_pull_knows_the_same_facts_and_those_we_missed(

@@ -1,4 +1,4 @@
-"""What the tests of doors for machines share: a product with sources, tokens, and calls with them."""
+"""What the tests of a product with sources share: people signed in there, tokens, and calls with them."""
 
 import json
 from collections.abc import Callable
@@ -14,8 +14,9 @@ from leaderboard import people
 from leaderboard.app import create_app
 from leaderboard.database import Database
 from leaderboard.tables import Person
-from tests.conftest import CONFIG
+from tests.conftest import CONFIG, browsers
 from tests.make import NOON, Clock, Company
+from tests.visitor import Visitor
 from tests.web.test_hooks import SOURCES
 
 Call = Callable[..., TestResponse]
@@ -26,6 +27,17 @@ MEMBERS = ("ana", "ben", "lea", "ada", "dan", "max")
 def desk(db: Database, company: Company, clock: Clock) -> Flask:
     """The product with two sources."""
     return create_app(configuration.read(CONFIG + SOURCES), db, clock)
+
+
+@pytest.fixture
+def visit(desk: Flask, company: Company) -> Callable[[str], Visitor]:
+    """`visit("ana")`: Ana's browser at the product with sources, signed in."""
+    return browsers(desk, company)
+
+
+@pytest.fixture
+def ada(visit: Callable[[str], Visitor]) -> Visitor:
+    return visit("ada")
 
 
 @pytest.fixture

@@ -46,24 +46,6 @@ def desk(db: Database, company: Company, clock: Clock) -> Flask:
     return create_app(settings.read(CONFIG + SOURCES + DEMO), db, clock)
 
 
-@pytest.fixture
-def visit(desk: Flask, company: Company) -> Callable[[str], Visitor]:
-    """`visit("ada")`: that person's browser, signed in."""
-    desk.test_client_class = Visitor
-
-    def client(handle: str) -> Visitor:
-        visitor = cast("Visitor", desk.test_client())
-        visitor.sign_in(company[handle])
-        return visitor
-
-    return client
-
-
-@pytest.fixture
-def ada(visit: Callable[[str], Visitor]) -> Visitor:
-    return visit("ada")
-
-
 def send(desk: Flask, db: Database, fact: dict[str, Any] | bytes = FACT, source: str = "standard") -> int:
     body = fact if isinstance(fact, bytes) else json.dumps(fact).encode()
     moment = desk.extensions["clock"]()

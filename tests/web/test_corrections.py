@@ -3,49 +3,23 @@
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from typing import cast
 
 import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from leaderboard import config as settings
 from leaderboard import jobs
-from leaderboard.app import create_app
 from leaderboard.audit import audit
 from leaderboard.database import Database
 from leaderboard.tables import Act, FollowUp, Identity, Merge, Person, Promise, Reversal
 from leaderboard.web import admin_reversals
-from tests.conftest import CONFIG
 from tests.make import NOON, Clock, Company
 from tests.test_ledger import points, take_in, thanks
 from tests.visitor import Visitor
-from tests.web.test_hooks import FACT, SOURCES, send
+from tests.web.test_hooks import FACT, send
 
 ACCOUNTS = "/admin/sources/standard/accounts"
 TAKE_BACK = "/admin/sources/standard/take-back"
-
-
-@pytest.fixture
-def desk(db: Database, company: Company, clock: Clock) -> Flask:
-    app = create_app(settings.read(CONFIG + SOURCES), db, clock)
-    app.test_client_class = Visitor
-    return app
-
-
-@pytest.fixture
-def visit(desk: Flask, company: Company) -> Callable[[str], Visitor]:
-    def client(handle: str) -> Visitor:
-        visitor = cast("Visitor", desk.test_client())
-        visitor.sign_in(company[handle])
-        return visitor
-
-    return client
-
-
-@pytest.fixture
-def ada(visit: Callable[[str], Visitor]) -> Visitor:
-    return visit("ada")
 
 
 def met(db: Database, account: str, name: str | None = None, email: str | None = None) -> int:

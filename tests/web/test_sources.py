@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import cast
 
 import pytest
 from flask import Flask
@@ -41,23 +40,6 @@ def config() -> Config:
 @pytest.fixture
 def desk(db: Database, company: Company, clock: Clock, config: Config) -> Flask:
     return create_app(config, db, clock)
-
-
-@pytest.fixture
-def visit(desk: Flask, company: Company) -> Callable[[str], Visitor]:
-    desk.test_client_class = Visitor
-
-    def client(handle: str) -> Visitor:
-        visitor = cast("Visitor", desk.test_client())
-        visitor.sign_in(company[handle])
-        return visitor
-
-    return client
-
-
-@pytest.fixture
-def ada(visit: Callable[[str], Visitor]) -> Visitor:
-    return visit("ada")
 
 
 def forge(desk: Flask, clock: Clock, times: int = 1, source: str = "standard") -> None:
