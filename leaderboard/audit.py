@@ -1,45 +1,47 @@
 """Prove that ledger, scores and evidence agree; rebuild what can be computed anew."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import bindparam, case, func, insert, or_, select, update
 from sqlmodel import Session
 
 from leaderboard.database import Database, is_postgresql
-from leaderboard.ledger import outcomes
-from leaderboard.ledger.facts import credit, rows
+from leaderboard.ledger.facts import Row, credit
+from leaderboard.ledger.recounting import recount
 from leaderboard.ledger.settling import (
     add_to_scores,
     entry,
     forget_scores,
-    in_order,
-    live_points,
-    outcomes_of,
     owners,
     post_differences,
     reverse,
     score,
     tally,
 )
-from leaderboard.ledger.wholesale import score_sums
+from leaderboard.ledger.wholesale import sums_of
+from leaderboard.points import Outcome
 from leaderboard.tables import WITNESSES, ClosedWeek, Person
 
 person = Person.__table__  # type: ignore[attr-defined]
 closed_week = ClosedWeek.__table__  # type: ignore[attr-defined]
 
-AT_ONCE = 4_000
+Key = TypeVar("Key", bound=tuple[Any, ...])
+
+AT_ONCE = 20_000
 """Facts in one unit of work of a rebuild: few enough that others wait no longer than a moment and memory stays small."""
 
 
 def audit(session: Session, tell: Callable[[int, int], None] = lambda done, of: None) -> Iterator[str]:
     """Yield every disagreement in words; nothing when ledger = scores = evidence. `tell` hears of the progress."""
-    people = _people(session)
-    for done, (person_id, handle) in enumerate(people, 1):
-        yield from _of_person(session, person_id, handle)
-        tell(done, len(people))
+    handles = _handles(session)
+    done = 0
+    for people in list(_parts(session)):
+        yield from _of_people(session, people, handles)
+        done += len(people)
+        tell(done, len(handles))
     yield from _closed_weeks(session)
 
 
@@ -75,60 +77,51 @@ def _parts(session: Session) -> Iterator[list[int]]:
         yield part
 
 
-def _people(session: Session) -> list[tuple[int, str]]:
-    query = select(person.c.id, person.c.handle).order_by(person.c.id)
-    return [(row.id, row.handle) for row in session.connection().execute(query)]
+def _handles(session: Session) -> dict[int, str]:
+    return {row.id: row.handle for row in session.connection().execute(select(person.c.id, person.c.handle))}
 
 
-def _of_person(session: Session, person_id: int, handle: str) -> Iterator[str]:
-    connection = session.connection()
-    expected = {
-        id_: outcome.points if outcome else 0 for id_, outcome in outcomes(session, person_id).items()
-    }
-    live = live_points(session, person_id)
-    noted = {
-        row.id: row.points
-        for row in connection.execute(
-            select(credit.c.id, credit.c.points).where(
-                credit.c.person_id == person_id, credit.c.entry_id.is_not(None)
-            )
-        )
-    }
-    for id_ in sorted({*expected, *live}):
-        evidence, ledger = expected.get(id_, 0), live.get(id_, 0)
-        if evidence != ledger:
-            yield f"{handle}: credit {id_} earns {evidence} by the evidence, {ledger} by the ledger"
-        if ledger != noted.get(id_, 0):
-            yield f"{handle}: credit {id_} says {noted.get(id_, 0)}, the ledger {ledger}"
-    wanted = score_sums(session, [person_id])
+def _of_people(session: Session, people: Sequence[int], handles: Mapping[int, str]) -> Iterator[str]:
+    run = session.connection().execute
+    noted, expected, live = {}, {}, {}
+    for row, outcome in recount(session, people[0], people[-1]):
+        noted[row.person_id, row.id] = row.points if row.entry_id is not None else 0
+        expected[row.person_id, row.id] = outcome.points if outcome else 0
+    sums = select(entry.c.person_id, entry.c.credit_id, func.sum(entry.c.points).label("points"))
+    for row in run(sums.where(entry.c.person_id.in_(people)).group_by(entry.c.person_id, entry.c.credit_id)):
+        live[row.person_id, row.credit_id] = int(row.points)
+    for key in _unequal(expected, live):
+        evidence, ledger = expected.get(key, 0), live.get(key, 0)
+        yield f"{handles[key[0]]}: credit {key[1]} earns {evidence} by the evidence, {ledger} by the ledger"
+    for key in _unequal(live, noted):
+        yield f"{handles[key[0]]}: credit {key[1]} says {noted.get(key, 0)}, the ledger {live.get(key, 0)}"
+    wanted, witnesses = sums_of(session, people)
     shown = {
-        (row.team_id, row.period, row.guideline, person_id): row.points
-        for row in connection.execute(select(score).where(score.c.person_id == person_id))
+        (row.team_id, row.period, row.guideline, row.person_id): row.points
+        for row in run(select(score).where(score.c.person_id.in_(people)))
     }
-    for key in sorted({*wanted, *shown}):
-        team_id, period, guideline, _ = key
-        ledger, running = wanted.get(key, 0), shown.get(key, 0)
-        if ledger != running:
-            where = f"team {team_id}" if team_id else "company"
-            yield f"{handle}: {period}, {where}, {guideline or 'all'}: the score is {running}, the ledger {ledger}"
-    for (_, week), witness in _tally_sums(session, [person_id]).items():
-        row = connection.execute(
-            select(tally).where(tally.c.person_id == person_id, tally.c.week == week)
-        ).first()
-        for name, points in witness.items():
-            told = getattr(row, name, 0)  # a week of which everything was taken back needs no tally
-            if told != points:
-                yield f"{handle}: {week}: the {name} tally is {told}, the ledger {points}"
+    for place in _unequal(wanted, shown):
+        team_id, period, guideline, person_id = place
+        where = f"{handles[person_id]}: {period}, {f'team {team_id}' if team_id else 'company'}, {guideline or 'all'}"
+        yield f"{where}: the score is {shown.get(place, 0)}, the ledger {wanted.get(place, 0)}"
+    told = {
+        (row.person_id, row.week, name): getattr(row, name)
+        for row in run(select(tally).where(tally.c.person_id.in_(people)))
+        for name in WITNESSES
+    }
+    for (person_id, week, name), points in witnesses.items():
+        said = told.get(
+            (person_id, week, name), 0
+        )  # a week of which everything was taken back needs no tally
+        if said != points:
+            yield f"{handles[person_id]}: {week}: the {name} tally is {said}, the ledger {points}"
 
 
-def _tally_sums(session: Session, people: Sequence[int]) -> dict[tuple[int, str], dict[str, int]]:
-    """By person and week: the points of each kind of witness."""
-    same = (entry.c.person_id, entry.c.week, entry.c.witness)
-    query = select(*same, func.sum(entry.c.points).label("points")).where(entry.c.person_id.in_(people))
-    found: dict[tuple[int, str], dict[str, int]] = {}
-    for row in session.connection().execute(query.group_by(*same)):
-        found.setdefault((row.person_id, row.week), {})[row.witness] = int(row.points)
-    return found
+def _unequal(one: Mapping[Key, int], other: Mapping[Key, int]) -> list[Key]:
+    """Where the two say something else; what is not there is 0."""
+    return sorted(
+        {key for key, points in one.items() ^ other.items() if one.get(key, 0) != other.get(key, 0)}
+    )
 
 
 def _closed_weeks(session: Session) -> Iterator[str]:
@@ -159,17 +152,25 @@ def _rebuild(session: Session, people: Sequence[int], now: datetime) -> int:
         locked = select(person.c.id).where(person.c.id.in_(people)).order_by(person.c.id)
         connection.execute(locked.with_for_update(key_share=True))
     written = _restore_credits(session, people, now)
-    facts = in_order(connection.execute(rows.where(credit.c.person_id.in_(people))))
-    written += post_differences(session, facts, outcomes_of(session, facts), now, owners(session))
+    wrong: list[Row] = []
+    found: dict[int, Outcome | None] = {}
+    last: dict[tuple[int, str], Row] = {}
+    for row, outcome in recount(session, people[0], people[-1]):
+        live = (row.live_points, row.live_full, row.live_why, row.live_kind) if row.entry_id else None
+        if outcome != live:
+            wrong.append(row)
+            found[row.id] = outcome
+        if not row.withdrawn_by:
+            last[row.person_id, row.week] = row
+    written += post_differences(session, wrong, found, now, owners(session))
     forget_scores(session, people)
-    add_to_scores(session, score_sums(session, people))
-    sums = _tally_sums(session, people)
-    last = {(row.person_id, row.week): row for row in facts if not row.withdrawn_by}
+    scores, witnesses = sums_of(session, people)
+    add_to_scores(session, scores)
     tallies = [
         {
             "person_id": person_id,
             "week": week,
-            **{name: sums.get((person_id, week), {}).get(name, 0) for name in WITNESSES},
+            **{name: witnesses.get((person_id, week, name), 0) for name in WITNESSES},
             "last_at": row.occurred_at,
             "last_source": row.source,
             "last_key": row.key,
@@ -181,48 +182,43 @@ def _rebuild(session: Session, people: Sequence[int], now: datetime) -> int:
     return written
 
 
-earlier, reversal = entry.alias("earlier"), entry.alias("reversal")
-
-
-def _is_live(line: Any) -> ColumnElement[bool]:
-    """It earned, and nothing has reversed it. (A bare IS NULL would lead SQLite to the index that nearly all lines are in.)"""
-    reversed_ = select(reversal.c.id).where(reversal.c.reverses_id == line.c.id).exists()
-    return and_(func.coalesce(line.c.reverses_id, 0) == 0, ~reversed_)
-
-
-# Statements that look at one line after the other by index: what is sound, nearly all, never leaves the database.
-DOUBLE = (
-    select(entry)
-    .where(entry.c.person_id.in_(bindparam("people", expanding=True)), _is_live(entry))
-    .where(
-        select(earlier.c.id)
-        .where(earlier.c.credit_id == entry.c.credit_id, earlier.c.id < entry.c.id, _is_live(earlier))
-        .exists()
-    )
-    .order_by(entry.c.id)
-)
-FORGETFUL = (
-    select(credit.c.id, func.coalesce(entry.c.points, 0).label("points"), entry.c.id.label("entry_id"))
-    .select_from(credit)
-    .outerjoin(entry, and_(entry.c.credit_id == credit.c.id, _is_live(entry)))
+_live = func.sum(case((entry.c.reverses_id.is_(None), entry.c.id), else_=-entry.c.reverses_id))
+"""The id of the only line that nothing has reversed; None where there is none."""
+_count = func.count(entry.c.id) - 2 * func.count(entry.c.reverses_id)
+# What is sound, nearly all, never leaves the database.
+UNSOUND = (
+    select(credit.c.id)
+    .outerjoin(entry, entry.c.credit_id == credit.c.id)
     .where(credit.c.person_id.in_(bindparam("people", expanding=True)))
-    .where(
+    .group_by(credit.c.id)
+    .having(
         or_(
-            credit.c.entry_id.is_distinct_from(entry.c.id),
-            credit.c.points != func.coalesce(entry.c.points, 0),
+            func.coalesce(func.sum(entry.c.points), 0) != credit.c.points,
+            _live.is_distinct_from(credit.c.entry_id),
+            _count > 1,
         )
     )
+    .order_by(credit.c.id)
 )
+reversal = entry.alias("reversal")
+LIVE_LINES = (
+    select(entry)
+    .where(entry.c.credit_id == bindparam("credit_id"), entry.c.reverses_id.is_(None))
+    .where(~select(reversal.c.id).where(reversal.c.reverses_id == entry.c.id).exists())
+    .order_by(entry.c.id)
+)
+NO_LINE = {"points": 0, "entry_id": None}
 
 
 def _restore_credits(session: Session, people: Sequence[int], now: datetime) -> int:
     """Let each credit name its live ledger line again; a second live line of one credit is reversed. Returns how many were."""
     connection = session.connection()
-    surplus = connection.execute(DOUBLE, {"people": people}).all()
-    for line in surplus:
-        reverse(connection, line, "corrected", now)
-    for row in connection.execute(FORGETFUL, {"people": people}).all():
-        connection.execute(
-            update(credit).where(credit.c.id == row.id).values(points=row.points, entry_id=row.entry_id)
-        )
-    return len(surplus)
+    reversed_ = 0
+    for id_ in connection.execute(UNSOUND, {"people": people}).scalars().all():
+        lines = connection.execute(LIVE_LINES, {"credit_id": id_}).all()
+        for line in lines[1:]:
+            reverse(connection, line, "corrected", now)
+            reversed_ += 1
+        worth = {"points": lines[0].points, "entry_id": lines[0].id} if lines else NO_LINE
+        connection.execute(update(credit).where(credit.c.id == id_).values(worth))
+    return reversed_

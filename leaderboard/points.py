@@ -6,11 +6,12 @@ earning what the earlier ones left open. In every group that earns once (a ratin
 fact earns the difference to what the group has earned, so the group ends at its highest.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from typing import Any, Literal
+from datetime import date
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 from pydantic import Field as Limit
@@ -120,6 +121,11 @@ class Rules:
     points: Points = field(default_factory=Points)
     fair_play: FairPlay = field(default_factory=FairPlay)
 
+    @cached_property
+    def worth(self) -> Mapping[str, int]:
+        """What each kind earns that can earn."""
+        return {kind: self.points.of(kind) for kind in WITNESS_OF}
+
 
 def part(points: int, percent: int) -> int:
     """A factor of points: rounds down, at least 1 unless it is 0."""
@@ -131,31 +137,26 @@ def share(points: int, people: int) -> int:
     return 0 if points <= 0 else max(1, points // people)
 
 
-@dataclass(frozen=True)
-class Fact:
-    """A credit as the fold sees it.
+class Fact(NamedTuple):
+    """A credit as the fold sees it; a tuple, because a rebuild makes one for every line of the ledger.
 
     `worth` is what it earns before the receiver's limits, `full` what it would earn without any; `groups` are what earns once,
     together; `denied` is a reason that makes it 0 outright.
     """
 
-    credit_id: int
-    occurred_at: datetime
-    source: str
     key: str
     kind: str
     worth: int
     full: int
-    why: str = "full"
-    groups: tuple[str, ...] = ()
-    customer: str | None = None
-    day: date | None = None
-    ticket: str | None = None
-    denied: str | None = None
+    why: str
+    groups: tuple[str, ...]
+    customer: str | None
+    day: date | None
+    ticket: str | None
+    denied: str | None
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What a fact earns as things stand, and why."""
 
     points: int
@@ -173,24 +174,26 @@ class Fold:
     """
 
     rules: Rules
-    earned: Counter[str] = field(default_factory=Counter)
-    witness: Counter[str] = field(default_factory=Counter)
+    earned: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    witness: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     customer_groups: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    promises: Counter[tuple[date | None, str | None]] = field(default_factory=Counter)
+    promises: dict[tuple[date | None, str | None], int] = field(default_factory=lambda: defaultdict(int))
 
     def add(self, fact: Fact) -> Outcome:
         """Count the next fact and say what it earns."""
-        fair, witness = self.rules.fair_play, WITNESS_OF[fact.kind]
-        points, why = fact.worth, fact.why
         if fact.denied:
             return Outcome(0, fact.full, fact.denied, fact.kind)
-        before = max((self.earned[group] for group in fact.groups), default=0)
+        fair, witness = self.rules.fair_play, WITNESS_OF[fact.kind]
+        points, why, groups = fact.worth, fact.why, fact.groups
+        before = 0
+        for group in groups:
+            before = max(before, self.earned[group])
         if before and points:
             points, why = max(0, points - before), "earned_before"
-        leader = fact.groups[-1] if fact.groups else fact.key
-        thanked = self.customer_groups[fact.customer] if witness == "customer" and fact.customer else set()
-        if points and leader not in thanked and len(thanked) >= fair.thanks_per_customer_and_week:
-            points, why = 0, "customer_week"
+        if points and witness == "customer" and fact.customer:
+            thanked = self.customer_groups[fact.customer]
+            if len(thanked) >= fair.thanks_per_customer_and_week and _leader(fact) not in thanked:
+                points, why = 0, "customer_week"
         if points and fact.kind == "promise.kept":
             if fact.ticket and self.promises[fact.day, fact.ticket] >= fair.promises_per_ticket_and_day:
                 points, why = 0, "promise_ticket_day"
@@ -199,11 +202,10 @@ class Fold:
         left = fair.points_per_witness_and_week - self.witness[witness]
         if points > left:
             points, why = max(0, left), "cap_witness"
-        left = fair.points_per_week - self.witness.total()
+        left = fair.points_per_week - sum(self.witness.values())
         if points > left:
             points, why = max(0, left), "cap_week"
-        if points:
-            self.keep(fact, points)
+        self.keep(fact, points)
         return Outcome(points, fact.full, why, fact.kind)
 
     def keep(self, fact: Fact, points: int) -> None:
@@ -215,11 +217,16 @@ class Fold:
         for group in fact.groups:
             self.earned[group] += points
         if witness == "customer" and fact.customer:
-            self.customer_groups[fact.customer].add(fact.groups[-1] if fact.groups else fact.key)
+            self.customer_groups[fact.customer].add(_leader(fact))
         if fact.kind == "promise.kept":
             self.promises[fact.day, None] += 1
             if fact.ticket:
                 self.promises[fact.day, fact.ticket] += 1
+
+
+def _leader(fact: Fact) -> str:
+    """What a customer's thanks are counted by: the widest of what earns once together, or the fact alone."""
+    return fact.groups[-1] if fact.groups else fact.key
 
 
 def rules_from(version: int, points: Mapping[str, Any], fair_play: Mapping[str, Any]) -> Rules:

@@ -59,6 +59,7 @@ def test_rebuild_gives_the_same_to_the_byte(busy: Database) -> None:
         ("UPDATE score SET points = points + 1 WHERE period = '2026'", "the score is"),
         ("DELETE FROM score WHERE period = '2026-W47'", "the score is 0"),
         ("UPDATE credit SET points = 3 WHERE points = 8", "says 3, the ledger 8"),
+        ("UPDATE credit SET entry_id = NULL WHERE points = 8", "says 0, the ledger 8"),
         ("UPDATE tally SET customer = 0", "tally is 0"),
     ],
 )

@@ -4,7 +4,8 @@ from leaderboard.ledger.calendar import is_closed, open_week, record_rules, rule
 from leaderboard.ledger.changing import change_rules, next_week, versions
 from leaderboard.ledger.facts import Row, fact_of
 from leaderboard.ledger.posting import Posted, Share, link, post
-from leaderboard.ledger.settling import outcomes, settle
+from leaderboard.ledger.recounting import outcomes
+from leaderboard.ledger.settling import settle
 
 __all__ = [
     "Posted",

@@ -21,6 +21,8 @@ RATINGS = ("rating.good", "thanks.received", "rating.recovered")
 REPLIES = ("ticket.replied", "ticket.solved", "help.given")
 """What shows that an agent turned to the customer between an unhappy rating and a good one."""
 PROMISE_FACTS = ("promise.made", "promise.moved")
+WITH_CONTEXT = (*RATINGS, "promise.kept")
+"""What earns by other facts about the same thing."""
 
 Row = Any
 """A credit with its event's columns, as `rows` selects it."""
@@ -169,58 +171,48 @@ def groups_of(row: Row) -> tuple[str, ...]:
 
 def fact_of(row: Row, context: Context, rules: Rules, known_to: int | None = None) -> Fact:
     """The fact as the fold counts it. `known_to` leaves out what came after a closed week's last event."""
-
-    def known(event_id: int) -> bool:
-        return known_to is None or event_id <= known_to
-
-    kind, why, denied = row.kind, "full", None
+    kind, why, denied, share, ticket = row.kind, "full", None, row.share, None
     if kind in RATINGS:
-        if _was_unhappy(row, context, known):
+        if context.unhappy and _was_unhappy(row, context, known_to):
             kind = "rating.recovered"
         elif kind == "rating.recovered":
             kind = "rating.good"  # a recovery that the facts do not show
-    if row.share is None:
-        worth = full = rules.points.of(kind)
+    if share is None:
+        share = full = rules.worth[kind]
     else:
-        worth, full, why = row.share, row.full_share, row.share_why
+        full, why = row.full_share, row.share_why
     if row.giver_id is not None and row.giver_id == row.person_id:
         denied = "own_act"
     elif kind == "promise.kept":
-        denied = _promise_denied(row, context, rules, known)
-    return Fact(
-        credit_id=row.id,
-        occurred_at=row.occurred_at,
-        source=row.source,
-        key=row.key,
-        kind=kind,
-        worth=worth,
-        full=full,
-        why=why,
-        groups=groups_of(row),
-        customer=row.customer_key,
-        day=row.counts_on,
-        ticket=f"{row.source}|{row.ticket}" if row.ticket else None,
-        denied=denied,
-    )
+        denied = _promise_denied(row, context, rules, known_to)
+        ticket = f"{row.source}|{row.ticket}" if row.ticket else None
+    groups = groups_of(row)
+    return Fact(row.key, kind, share, full, why, groups, row.customer_key, row.counts_on, ticket, denied)
 
 
-def _was_unhappy(row: Row, context: Context, known: Any) -> bool:
+def _was_unhappy(row: Row, context: Context, known_to: int | None) -> bool:
     """Whether an unhappy rating came before this one, and somebody turned to the customer between the two."""
     unhappy = context.unhappy.get((row.source, row.object))
     if not unhappy:
         return False
-    replies = [at for at, id_ in context.replies.get((row.source, row.ticket), ()) if known(id_)]
+    replies = [at for at, id_ in context.replies.get((row.source, row.ticket), ()) if _known(id_, known_to)]
     return any(
         bad <= reply <= row.occurred_at
         for bad, id_ in unhappy
-        if bad < row.occurred_at and known(id_)
+        if bad < row.occurred_at and _known(id_, known_to)
         for reply in replies
     )
 
 
-def _promise_denied(row: Row, context: Context, rules: Rules, known: Any) -> str | None:
+def _known(event_id: int, known_to: int | None) -> bool:
+    return known_to is None or event_id <= known_to
+
+
+def _promise_denied(row: Row, context: Context, rules: Rules, known_to: int | None) -> str | None:
     """Rule 8: on record at least half an hour before it was due, moved only in time, kept not after it was due."""
-    history = sorted(item for item in context.promises.get((row.source, row.object), ()) if known(item[1]))
+    history = sorted(
+        item for item in context.promises.get((row.source, row.object), ()) if _known(item[1], known_to)
+    )
     made = next((item for item in history if item[2] == "promise.made"), None)
     if made is None:
         return "promise_late_made"

@@ -1,14 +1,14 @@
 """Bring a person's ledger lines to what the rules say of their facts: post what is new, reverse what no longer holds."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
+from functools import lru_cache
 from operator import attrgetter
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import bindparam, delete, insert, or_, select, update
 from sqlmodel import Session
 
 from leaderboard.database import beat, upsert
@@ -26,7 +26,7 @@ from leaderboard.ledger.facts import (
     neighbours,
     rows,
 )
-from leaderboard.points import WITNESS_OF, Fact, Fold, Outcome, Rules
+from leaderboard.points import WITNESS_OF, Fold, Outcome
 from leaderboard.statements import Statement
 from leaderboard.tables import (
     COMPANY,
@@ -64,38 +64,13 @@ ADD_SCORES = upsert(score, adding=True)
 WRITE_TALLY = upsert(tally)
 
 
-@dataclass
-class Closed:
-    """Which (team, week) are closed, with the last event and the last entry that each knew."""
-
-    last_event: Mapping[tuple[int, str], int] = field(default_factory=dict)
-    last_entry: Mapping[tuple[int, str], int] = field(default_factory=dict)
-    past: Mapping[int, Sequence[tuple[int, int]]] = field(default_factory=dict)
-    """By credit: from which event to which it was taken back, where it was given back again."""
-
-    def __contains__(self, row: Row) -> bool:
-        return (row.team_id, row.week) in self.last_event
-
-    def gone(self, row: Row, known_to: int | None) -> bool:
-        """Whether the fact was taken back, as things stand or as a closed week knew them."""
-        if known_to is None:
-            return row.withdrawn_by is not None
-        if row.withdrawn_by is not None and row.withdrawn_by <= known_to:
-            return True
-        return any(first <= known_to < end for first, end in self.past.get(row.id, ()))
-
-
-def closed_of(session: Session, facts: Sequence[Row]) -> Closed:
-    """The closed ones among the weeks of these facts."""
+def closed_of(session: Session, facts: Sequence[Row]) -> set[int]:
+    """Which of these credits count in a week that their team has closed."""
     weeks = {row.week for row in facts}
-    table = closed_week
-    query = select(table.c.team_id, table.c.week, table.c.last_event_id, table.c.last_entry_id)
-    mine = query.where(table.c.week.in_(weeks), table.c.team_id.in_({row.team_id for row in facts}))
-    found = session.connection().execute(mine).all() if weeks else []
-    return Closed(
-        {(row.team_id, row.week): row.last_event_id for row in found},
-        {(row.team_id, row.week): row.last_entry_id for row in found},
-    )
+    query = select(closed_week.c.team_id, closed_week.c.week).where(closed_week.c.week.in_(weeks))
+    mine = query.where(closed_week.c.team_id.in_({row.team_id for row in facts}))
+    found = {(row.team_id, row.week) for row in session.connection().execute(mine)} if weeks else set()
+    return {row.id for row in facts if (row.team_id, row.week) in found}
 
 
 def in_order(facts: Iterable[Row]) -> list[Row]:
@@ -114,43 +89,28 @@ def settle(session: Session, person_id: int, since: str, now: datetime) -> None:
     counted = or_(credit.c.withdrawn_by.is_(None), credit.c.entry_id.is_not(None))
     facts = in_order(connection.execute(theirs.where(counted)))
     closed = closed_of(session, facts)
-    earned = Counter(earned_before(session, person_id, facts, since))
-    open_facts = [row for row in facts if row not in closed]
-    kept = {row.id: 0 if row.withdrawn_by else row.points for row in facts if row in closed}
-    folds = Folds(all_rules(session), context_of(session, open_facts), earned)
+    earned = defaultdict(int, earned_before(session, person_id, facts, since))
+    open_facts = [row for row in facts if row.id not in closed]
+    kept = {row.id: 0 if row.withdrawn_by else row.points for row in facts if row.id in closed}
+    rules, context = all_rules(session), context_of(session, open_facts)
     found: dict[int, Outcome | None] = {}
     for week in sorted({row.week for row in facts}):
         mine = [row for row in facts if row.week == week]
-        fold = folds.of_week(mine)
+        fold = Fold(rules[mine[0].rules_version], earned)
         for row in mine:
-            if row in closed and kept[row.id]:
-                fold.keep(folds.fact(row), kept[row.id])
+            if row.id in closed and kept[row.id]:
+                fold.keep(fact_of(row, context, rules[row.rules_version]), kept[row.id])
         for row in mine:
-            if row not in closed:
-                found[row.id] = None if row.withdrawn_by else fold.add(folds.fact(row))
+            if row.id not in closed:
+                fact = fact_of(row, context, rules[row.rules_version])
+                found[row.id] = None if row.withdrawn_by else fold.add(fact)
         last = ([row for row in mine if not row.withdrawn_by] or mine)[-1]
         _write_tally(session, person_id, week, fold.witness, (last.occurred_at, last.source, last.key))
     # A fact of a closed week can only be taken back; nothing else of that week moves with it.
-    gone = {row.id: None for row in facts if row in closed and row.withdrawn_by and row.entry_id}
+    gone = {row.id: None for row in facts if row.id in closed and row.withdrawn_by and row.entry_id}
     found |= gone
     whose = owners(session) if gone else {}
     post_differences(session, [row for row in facts if row.id in found], found, now, whose)
-
-
-@dataclass
-class Folds:
-    """What folding a person's weeks one after the other needs."""
-
-    rules: Mapping[int, Rules]
-    context: Context
-    earned: Counter[str]
-
-    def of_week(self, facts: Sequence[Row]) -> Fold:
-        """The fold of a week; the groups' earnings go on from week to week."""
-        return Fold(self.rules[facts[0].rules_version], self.earned)
-
-    def fact(self, row: Row, known_to: int | None = None) -> Fact:
-        return fact_of(row, self.context, self.rules[row.rules_version], known_to)
 
 
 def count_alone(session: Session, row: Row, now: datetime) -> bool:
@@ -274,15 +234,29 @@ def reverse(connection: Any, old: Any, why: str, now: datetime) -> None:
     connection.execute(insert(entry), values)
 
 
+@lru_cache(maxsize=4096)
+def periods_of(week: str, day: date) -> tuple[str, str, str, str]:
+    """The periods of a line of the ledger."""
+    return periods(Week.parse(week), day)
+
+
 def score_keys(
     line: Any, whose: Mapping[int, int] = MappingProxyType({})
 ) -> Iterable[tuple[int, str, str, int]]:
     """The running scores that one line of the ledger moves."""
     person_id = whose.get(line.person_id, line.person_id)
-    for period in periods(Week.parse(line.week), line.counts_on):
-        for team_id in (COMPANY, line.team_id):
-            for guideline in (EVERY, line.guideline):
-                yield team_id, period, guideline, person_id
+    for period in periods_of(line.week, line.counts_on):
+        yield from wider(line.team_id, period, line.guideline, person_id)
+
+
+def wider(team_id: int, period: str, guideline: str, person_id: int) -> tuple[tuple[int, str, str, int], ...]:
+    """The running scores of one period: the team's and the company's, of the guideline and of all five."""
+    return (
+        (team_id, period, guideline, person_id),
+        (team_id, period, EVERY, person_id),
+        (COMPANY, period, guideline, person_id),
+        (COMPANY, period, EVERY, person_id),
+    )
 
 
 def _count(
@@ -311,99 +285,6 @@ def _write_tally(
     values |= {"person_id": person_id, "week": week}
     values |= {"last_at": last[0], "last_source": last[1], "last_key": last[2]}
     WRITE_TALLY.run(session, values)
-
-
-# --- the same, from nothing ---------------------------------------------------------------------------------
-
-
-def outcomes(session: Session, person_id: int) -> dict[int, Outcome | None]:
-    """What every credit of a person earns, computed from the stored evidence alone: the rebuild and the audit."""
-    facts = session.connection().execute(rows.where(credit.c.person_id == person_id))
-    return outcomes_of(session, in_order(facts))
-
-
-def outcomes_of(session: Session, facts: Sequence[Row]) -> dict[int, Outcome | None]:
-    """The same for all the facts of some people, in order: what surrounds them is asked once for all."""
-    closed, rules, context = closed_of(session, facts), all_rules(session), context_of(session, facts)
-    closed = replace(closed, past=_past(session, facts)) if closed.last_event else closed
-    by_person: dict[int, list[Row]] = defaultdict(list)
-    for row in facts:
-        by_person[row.person_id].append(row)
-    found: dict[int, Outcome | None] = {}
-    for mine in by_person.values():
-        found |= _outcomes(mine, closed, Folds(rules, context, Counter()))
-    return found
-
-
-def _outcomes(facts: Sequence[Row], closed: Closed, folds: Folds) -> dict[int, Outcome | None]:
-    """One person's, week by week.
-
-    A closed week is folded from what was known when it closed; what was taken back later is then taken out, and nothing moves
-    up for it.
-    """
-    earlier: dict[str, list[tuple[Row, int]]] = defaultdict(list)
-    found: dict[int, Outcome | None] = {}
-    by_week: dict[str, list[Row]] = defaultdict(list)
-    for row in facts:
-        by_week[row.week].append(row)
-    for week in sorted(by_week):
-        fixed: dict[int, Row] = {}
-        groups = {row.id: groups_of(row) for row in by_week[week]}
-        again = {group for mine in groups.values() for group in mine if group in earlier}
-        for known_to, teams in _closings(by_week[week], closed):
-            folds.earned = Counter(
-                {group: _earned_as_of(earlier[group], known_to, closed) for group in again}
-            )
-            fold = folds.of_week(by_week[week])
-            for row in fixed.values():
-                outcome = found[row.id]
-                if outcome and outcome.points and not closed.gone(row, known_to):
-                    fold.keep(folds.fact(row, closed.last_event[row.team_id, week]), outcome.points)
-            for row in by_week[week]:
-                if row.id in fixed or (known_to is not None and row.event_id > known_to):
-                    continue
-                outcome = None if closed.gone(row, known_to) else fold.add(folds.fact(row, known_to))
-                if row.team_id in teams:
-                    found[row.id] = outcome
-            fixed |= {row.id: row for row in by_week[week] if row.team_id in teams}
-        for row in by_week[week]:
-            outcome = found.get(row.id)
-            if outcome and outcome.points:
-                for group in groups[row.id]:
-                    earlier[group].append((row, outcome.points))
-    return {row.id: None if row.withdrawn_by else found.get(row.id) for row in facts}
-
-
-def _closings(facts: Sequence[Row], closed: Closed) -> list[tuple[int | None, set[int]]]:
-    """The teams of a week's facts in the order in which they closed it, the open ones last."""
-    known: dict[int | None, set[int]] = defaultdict(set)
-    for row in facts:
-        known[closed.last_event.get((row.team_id, row.week))].add(row.team_id)
-    return sorted(known.items(), key=lambda item: (item[0] is None, item[0] or 0))
-
-
-def _earned_as_of(earlier: Iterable[tuple[Row, int]], known_to: int | None, closed: Closed) -> int:
-    return sum(
-        points
-        for row, points in earlier
-        if (known_to is None or row.event_id <= known_to) and not closed.gone(row, known_to)
-    )
-
-
-def _past(session: Session, facts: Sequence[Row]) -> Mapping[int, Sequence[tuple[int, int]]]:
-    """When credits of these people were taken back and given back again: seldom any."""
-    mine = select(credit.c.id).where(credit.c.person_id.in_({row.person_id for row in facts}))
-    query = select(past_withdrawal).where(past_withdrawal.c.credit_id.in_(mine))
-    found: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    for row in session.connection().execute(query):
-        found[row.credit_id].append((row.withdrawn_by, row.restored_by))
-    return found
-
-
-def live_points(session: Session, person_id: int) -> dict[int, int]:
-    """The sum of each credit's ledger lines."""
-    query = select(entry.c.credit_id, func.sum(entry.c.points)).where(entry.c.person_id == person_id)
-    return {row[0]: int(row[1]) for row in session.connection().execute(query.group_by(entry.c.credit_id))}
 
 
 def forget_scores(session: Session, people: Sequence[int]) -> None:

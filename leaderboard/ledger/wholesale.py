@@ -1,7 +1,7 @@
 """Many credits at once, by statements over sets: their live lines reversed, scores added up anew, weeks counted again."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Select, and_, delete, func, insert, literal, or_, select, update
@@ -14,10 +14,12 @@ from leaderboard.ledger.settling import (
     closed_week,
     entry,
     owners,
+    periods_of,
     score,
     score_keys,
     settle,
     tally,
+    wider,
 )
 from leaderboard.tables import Person, Team
 from leaderboard.weeks import Week
@@ -99,22 +101,38 @@ def rewrite_scores(session: Session, people: Collection[int]) -> None:
     add_to_scores(session, score_sums(session, list(people)))
 
 
-def score_sums(session: Session, people: Sequence[int]) -> dict[tuple[int, str, str, int], int]:
-    """What each running score of these people should be: their lines, and those of whoever was merged into them.
+def score_sums(session: Session, people: Collection[int]) -> dict[tuple[int, str, str, int], int]:
+    """What each running score of these people should be: their lines, and those of whoever was merged into them."""
+    scores, _ = sums_of(session, people)
+    return scores
 
-    The database adds up the lines that move the same scores.
+
+def sums_of(
+    session: Session, people: Collection[int]
+) -> tuple[dict[tuple[int, str, str, int], int], dict[tuple[int, str, str], int]]:
+    """What the ledger says of these people: the `score_sums`, and by person, week and witness the points of their own lines.
+
+    The database adds up the lines that move the same sums.
     """
     whose = owners(session)
     asked = set(people)
-    lines = [id_ for id_ in asked if id_ not in whose] + [id_ for id_, into in whose.items() if into in asked]
-    query = select(*SAME_SCORES, func.sum(entry.c.points).label("points"))
-    query = query.where(entry.c.person_id.in_(lines)).group_by(*SAME_SCORES)
-    sums: dict[tuple[int, str, str, int], int] = defaultdict(int)
-    for line in session.connection().execute(query):
-        points = int(line.points)
-        for key in score_keys(line, whose):
-            sums[key] += points
-    return sums
+    lines = asked | {id_ for id_, into in whose.items() if into in asked}
+    same = (*SAME_SCORES, entry.c.witness)
+    query = select(*same, func.sum(entry.c.points)).where(entry.c.person_id.in_(lines)).group_by(*same)
+    narrow: dict[tuple[int, str, str, int], int] = defaultdict(int)
+    witnesses: dict[tuple[int, str, str], int] = defaultdict(int)
+    for team_id, week, day, guideline, person_id, witness, points in session.connection().execute(query):
+        if person_id in asked:
+            witnesses[person_id, week, witness] += int(points)
+        owner = whose.get(person_id, person_id)
+        if owner in asked:
+            for period in periods_of(week, day):
+                narrow[team_id, period, guideline, owner] += int(points)
+    scores: dict[tuple[int, str, str, int], int] = defaultdict(int)
+    for key, points in narrow.items():
+        for wide in wider(*key):
+            scores[wide] += points
+    return scores, witnesses
 
 
 # --- what may still move ------------------------------------------------------------------------------------
