@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from leaderboard import ledger, nominations, people, recognition, standings, thanks
 from leaderboard.nominations import Card
@@ -48,8 +48,8 @@ def turn(session: Session, team: Team, now: datetime, *, after: str = "", hold: 
     """The story after the one shown, or the one to hold, as long as it may be shown; else the newest.
 
     Whoever passes by reads it. So it shows nothing for the sake of who is signed in there: stories, thanks and winners only of
-    people whom everybody may see by name, and nobody on the board who is not on everybody's. Shows no board where the team has
-    none, and names the team's own winners first.
+    people whom everybody may see by name and who allow screens, and nobody on the board who is not on everybody's. Shows no
+    board where the team has none, and names the team's own winners first.
     """
     anybody = people.anybody()
     stories = [
@@ -71,7 +71,7 @@ def turn(session: Session, team: Team, now: datetime, *, after: str = "", hold: 
 
 
 def _is_open(person: Person) -> bool:
-    return person.visibility == "on"
+    return person.visibility == "on" and person.on_screens
 
 
 def _said(session: Session, story: Card, anybody: Person) -> Said | None:
@@ -84,11 +84,11 @@ def _leaders(session: Session, team: Team, anybody: Person, now: datetime) -> li
     newcomer_days = ledger.rules_of(session, week).fair_play.newcomer_days
     board = standings.Board(str(week), COMPANY, EVERY, inside=False)
     found = standings.top(session, board, now, MOST, newcomer_days=newcomer_days)
-    who = people.named(session, [standing.person_id for standing in found])
+    who = people.by_id(session, (standing.person_id for standing in found))
     return [
         Leader(standing.rank, people.shown(who[standing.person_id], anybody), standing.points)
         for standing in found
-        if standing.rank <= RANKS
+        if standing.rank <= RANKS and who[standing.person_id].on_screens
     ]
 
 
@@ -96,7 +96,10 @@ def _winners(session: Session, team: Team, anybody: Person) -> tuple[Week | None
     """Those of the last closed week, or of the one before as long as nobody is announced in it."""
     for week, parts in recognition.recent(session, anybody, limit=2):
         ours_first = sorted(parts, key=lambda part: part.team.id != team.id)
-        named = [winner for part in ours_first for winner in part.winners if winner.person.handle]
+        seen = [winner for part in ours_first for winner in part.winners]
+        who = session.exec(select(Person).where(col(Person.uid).in_({winner.uid for winner in seen})))
+        may = {person.uid for person in who if _is_open(person)}
+        named = [winner for winner in seen if winner.uid in may]
         if named:
             return week, named[:MOST]
     return None, []

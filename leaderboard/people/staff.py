@@ -309,6 +309,7 @@ class Settings:
     theme: str | None = None
     away_from: date | None = None
     away_until: date | None = None
+    on_screens: bool = True
 
 
 def change_settings(session: Session, person: Person, settings: Settings, now: datetime) -> None:
@@ -328,6 +329,7 @@ def change_settings(session: Session, person: Person, settings: Settings, now: d
         raise Invalid(_("Choose light, dark or as your device."), "theme")
     person.name = clean_name(settings.name)
     person.alias, person.visibility = alias, settings.visibility
+    person.on_screens = settings.on_screens
     person.timezone = zone_name(settings.timezone) if settings.timezone else None
     person.locale, person.theme = settings.locale or None, settings.theme
     person.away_from, person.away_until = settings.away_from, settings.away_until

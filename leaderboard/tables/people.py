@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, Column, Index, LargeBinary, Text, UniqueConstraint
+from sqlalchemy import JSON, Column, Index, LargeBinary, Text, UniqueConstraint, true
 from sqlalchemy.ext.mutable import MutableList
 from sqlmodel import Field, Relationship, SQLModel
 
@@ -65,6 +65,8 @@ class Person(SQLModel, UserMixin, table=True):
     alias: str | None = None
     visibility: str = "on"
     """on: everyone; alias: boards show the alias; team: only the own team; off: not ranked and not shown on boards."""
+    on_screens: bool = Field(default=True, sa_column_kwargs={"server_default": true()})
+    """Whether a screen in the office may show them, too, as far as `visibility` lets everybody see them."""
     picture: str | None = None
     """The fingerprint of their picture, by which browsers keep it; None shows initials."""
     unread: int = Field(default=0, sa_column_kwargs={"server_default": "0"})

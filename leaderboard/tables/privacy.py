@@ -74,7 +74,12 @@ PRIVACY: dict[str, Table] = {
                 "by “Former colleague n”; pages of old weeks stay whole",
             ),
             _is("team_id", "names", "kept", "the team's totals stay"),
-            _is("role visibility", "yes", "replaced", "by member and off: no rights, on no board"),
+            _is(
+                "role visibility on_screens",
+                "yes",
+                "replaced",
+                "by member, off and no: no rights, on no board or screen",
+            ),
             _is(
                 "timezone locale theme alias joined_on away_from away_until tf_phone_number",
                 "yes",

@@ -5,7 +5,15 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_security import auth_required
-from wtforms import DateField, IntegerField, RadioField, SelectField, SelectMultipleField, StringField
+from wtforms import (
+    BooleanField,
+    DateField,
+    IntegerField,
+    RadioField,
+    SelectField,
+    SelectMultipleField,
+    StringField,
+)
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
@@ -38,6 +46,12 @@ class SettingsForm(Form):
         description=_l("You always see all of your own stories and points."),
     )
     alias = StringField(_l("Alias"), [Optional(), Length(max=MAX_NAME)], filters=[stripped])
+    on_screens = BooleanField(
+        _l("Show me on screens in the office, too"),
+        description=_l(
+            "Stories about you, and your place in the week, for whoever passes by. Only if everybody here may see you."
+        ),
+    )
     timezone = StringField(
         _l("Time zone"),
         [Optional(), Length(max=60)],
@@ -79,6 +93,7 @@ def settings() -> ResponseReturnValue:
             name=form.name.data or "",
             alias=form.alias.data or None,
             visibility=form.visibility.data,
+            on_screens=form.on_screens.data,
             timezone=form.timezone.data or None,
             locale=form.locale.data or None,
             theme=form.theme.data or None,

@@ -101,6 +101,22 @@ def test_it_names_nobody_who_is_not_there_for_everybody_whoever_is_signed_in(
             assert (">Comet<" in page) == (visibility == "alias")
 
 
+def test_whoever_says_no_to_screens_is_on_none_and_stays_on_the_wall(
+    client_of: Client, two: list[str], db: Database
+) -> None:
+    give(db, ben=2, dan=1)
+    ben, screen = client_of("ben"), client_of("lea")
+    assert 'name="on_screens" type="checkbox" value="y"' in ben.get("/me").text
+    settings = {"name": "Ben", "visibility": "on", "theme": "", "locale": ""}
+    assert ben.submit("/me", settings).status_code == 303
+    assert words(screen, on(screen)) == SECOND
+    assert ">Ben<" not in screen.get("/screen").text
+    assert FIRST in unescape(screen.get("/stories").text)
+    assert ">Ben<" in screen.get("/").text
+    ben.submit("/me", settings | {"on_screens": "y"})
+    assert words(screen, on(screen)) == FIRST
+
+
 def test_a_customers_words_stand_beside_the_story_without_their_name(
     client_of: Client, two: list[str], db: Database
 ) -> None:
@@ -124,13 +140,15 @@ def test_this_weeks_first_few_stand_beside_it_unless_the_team_has_no_board(
 
 
 def test_the_last_winners_stand_beside_it_once_they_are_announced(
-    closed: int, client_of: Client, db: Database
+    closed: int, client_of: Client, db: Database, company: Company
 ) -> None:
     assert "Celebrated" not in client_of("dan").get("/screen").text
     client_of("lea").submit(DESK, {f"words-{winner(db)}": "Ana drove it there.", "action": "announce"})
     page = client_of("dan").get("/screen").text
     assert "Celebrated in week 47" in page
     assert ">Ana<" in page[page.index("Celebrated in week 47") :]
+    change(db, company, "ana", on_screens=False)
+    assert "Celebrated" not in client_of("dan").get("/screen").text
 
 
 def test_before_the_first_story_it_asks_for_one(client_of: Client) -> None:
