@@ -92,7 +92,7 @@ def test_a_broken_plugin_is_told_in_the_language_of_the_shell_with_sample_byte_a
         LANG="de_DE.UTF-8",
     )
     assert (done.returncode, done.stderr) == (1, "")
-    assert "falsch   Ein geändertes Byte in dem, was nachgewiesen ist, wird abgelehnt\n" in done.stdout
+    assert "falsch   Ein geändertes Byte in dem, was nachgewiesen ist, wird abgewiesen\n" in done.stdout
     assert " wurde geändert und angenommen: vergleiche über delivery.body" in done.stdout
     assert "gut      Doppelt, verspätet und in anderer Reihenfolge" in done.stdout
     assert " Regeln eingehalten, 0 nicht gezeigt, 3 gebrochen\n" in done.stdout
