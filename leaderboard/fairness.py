@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, and_, func, or_
 from sqlmodel import Session, col, select
 
 from leaderboard import people
+from leaderboard.languages import grouped
 from leaderboard.ledger import Share, rules_of
 from leaderboard.plugin import Invalid
 from leaderboard.points import FairPlay, Rules, part, share
@@ -292,7 +293,12 @@ def clean_text(text: str, field: str, most: int, *, least: int = 0, lines: bool 
     text = text.strip()
     if len(text) > most:
         raise Invalid(
-            _("It has %(length)s characters; at most %(most)s fit.", length=len(text), most=most), field
+            _(
+                "It has %(length)s characters; at most %(most)s fit.",
+                length=grouped(len(text)),
+                most=grouped(most),
+            ),
+            field,
         )
     seen = len(" ".join("".join(sign for sign in text if _is_seen(sign)).split()))
     if seen < least == 1:

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 
+from babel.numbers import format_decimal
 from flask import Flask, has_app_context
-from flask_babel import Babel, force_locale
+from flask_babel import Babel, Domain, force_locale, get_locale
 
 from leaderboard.config import TRANSLATIONS
 
@@ -14,6 +15,19 @@ from leaderboard.config import TRANSLATIONS
 def languages() -> tuple[str, ...]:
     """English, and what lies compiled in translations/."""
     return ("en", *sorted(file.parent.parent.name for file in TRANSLATIONS.glob("*/LC_MESSAGES/messages.mo")))
+
+
+def grouped(number: int) -> str:
+    """A number to read, as "4,579"; "4.579" in German. Where nobody speaks a language, as in a command, in English."""
+    return str(number) if -1000 < number < 1000 else format_decimal(number, locale=get_locale() or "en")
+
+
+class Counting(Domain):  # type: ignore[misc]  # Flask-Babel has no types
+    """Our texts. One that counts writes its count to be read, as "1,234 points", wherever it is said."""
+
+    def ngettext(self, singular: str, plural: str, num: int, **variables: object) -> str:
+        said = str(self.get_translations().ngettext(singular, plural, num))
+        return said % {"num": grouped(num), **variables}
 
 
 @contextmanager
@@ -32,5 +46,6 @@ def speaking(language: str | None) -> Iterator[None]:
 @lru_cache(maxsize=1)
 def _voice() -> Flask:
     app = Flask("leaderboard", static_folder=None)
-    Babel(app, default_translation_directories=str(TRANSLATIONS), configure_jinja=False)
+    babel = Babel(app, default_translation_directories=str(TRANSLATIONS), configure_jinja=False)
+    babel.domain_instance = Counting()
     return app

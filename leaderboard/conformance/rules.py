@@ -13,6 +13,7 @@ from flask_babel import lazy_gettext as _l
 from leaderboard.conformance.kit import Kit
 from leaderboard.conformance.offline import Called, offline
 from leaderboard.conformance.recordings import NotRecorded
+from leaderboard.languages import grouped
 from leaderboard.plugin import Delivery, Event, Invalid, Plugin, Refused
 
 RATINGS = ("thanks.received", "rating.good", "rating.bad", "rating.recovered")
@@ -120,7 +121,7 @@ def refuses(plugin: Plugin, delivery: Delivery) -> bool:
 def unsound(events: Sequence[object] | None) -> str | None:
     """Why these events could not be stored; None where they can: few, with texts that UTF-8 can write and short words."""
     if len(events or ()) > MOST_EVENTS:
-        return str(_("more than %(most)s events came of one delivery", most=MOST_EVENTS))
+        return str(_("more than %(most)s events came of one delivery", most=grouped(MOST_EVENTS)))
     for event in events or ():
         if not isinstance(event, Event):
             return str(_("%(what)s came instead of an Event", what=type(event).__name__))

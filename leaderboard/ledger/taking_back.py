@@ -18,6 +18,7 @@ from sqlmodel import select as select_rows
 from leaderboard import acts
 from leaderboard.config import OWN_SOURCE
 from leaderboard.database import beat, is_postgresql
+from leaderboard.languages import grouped
 from leaderboard.ledger.calendar import counting
 from leaderboard.ledger.facts import credit, event
 from leaderboard.ledger.merging import clean_reason
@@ -131,7 +132,7 @@ def ask(
         raise Invalid(
             _(
                 "That is more than %(most)s facts at once. Take a shorter time, and then the next.",
-                most=MOST_FACTS,
+                most=grouped(MOST_FACTS),
             ),
             "since",
         )

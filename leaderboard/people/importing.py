@@ -9,6 +9,7 @@ from datetime import date, datetime
 from flask_babel import gettext as _
 from sqlmodel import Session, select
 
+from leaderboard.languages import grouped
 from leaderboard.people.names import clean_name, normal_email
 from leaderboard.people.staff import (
     ROLES,
@@ -167,7 +168,7 @@ def _read(text: str, report: Report, team: str | None) -> list[Row]:
             elif row := _row(dict(zip(columns, cells, strict=True)), here, lines, report, team):
                 rows.append(row)
             if len(rows) > MAX_ROWS:
-                raise Invalid(_("The file has more than %(most)s people.", most=MAX_ROWS))
+                raise Invalid(_("The file has more than %(most)s people.", most=grouped(MAX_ROWS)))
     except csv.Error as error:
         problem = _("cannot be read: %(problem)s (a quotation mark that is not closed?)", problem=error)
         report.errors.append((line, problem))
@@ -245,7 +246,9 @@ def _row(
         if FORMULA.match(text):
             text = text[1:]
         if len(text) > MAX_CELL:
-            problems.append(_("%(name)s is longer than %(most)s characters", name=name, most=MAX_CELL))
+            problems.append(
+                _("%(name)s is longer than %(most)s characters", name=name, most=grouped(MAX_CELL))
+            )
             return ""
         return text
 

@@ -14,6 +14,7 @@ from flask_babel import gettext as _
 from sqlmodel import Session
 
 from leaderboard.database import beat
+from leaderboard.languages import grouped
 from leaderboard.plugin import Invalid
 from leaderboard.tables import Person, Picture
 
@@ -80,7 +81,11 @@ def examine(data: bytes) -> tuple[str, bytes]:
 def _measure(width: int, height: int) -> None:
     if width not in SIDES or height not in SIDES:
         raise Invalid(
-            _("A picture is %(least)s to %(most)s pixels wide and high.", least=SIDES[0], most=SIDES[-1]),
+            _(
+                "A picture is %(least)s to %(most)s pixels wide and high.",
+                least=SIDES[0],
+                most=grouped(SIDES[-1]),
+            ),
             "picture",
         )
 

@@ -100,7 +100,7 @@ def token_create(
     if "admin" in scopes and person.role != "admin":
         raise Invalid(_("Only an admin can have a token with the scope admin."), "scopes")
     if days is not None and not 1 <= days <= 3650:
-        raise Invalid(_("A token lasts between 1 and 3650 days."), "days")
+        raise Invalid(_("A token lasts between 1 and 3,650 days."), "days")
     if not person.active:
         raise Invalid(_("%(name)s is deactivated.", name=person.name), "person")
     token = TOKEN_PREFIX + secrets.token_urlsafe(32)

@@ -15,7 +15,6 @@ from flask_babel import (
     Babel,
     format_date,
     format_datetime,
-    format_decimal,
     format_percent,
     get_locale,
     get_translations,
@@ -23,10 +22,12 @@ from flask_babel import (
 )
 from flask_babel import gettext as _
 from flask_compress import Compress
+from jinja2 import pass_context
+from jinja2.runtime import Context
 
 from leaderboard import __version__, people
 from leaderboard.guidelines import BY_SLUG, N_
-from leaderboard.languages import languages
+from leaderboard.languages import Counting, grouped, languages
 from leaderboard.web import access, config, db, navigation, now
 
 blueprint = Blueprint("pages", __name__)
@@ -59,7 +60,8 @@ def install(app: Flask) -> None:
     """Give every template the filters and names that components.html uses, and every answer its headers."""
     app.register_blueprint(blueprint)
     # a locale as it is: of a name Babel would make a new one for every page
-    Babel(app, locale_selector=lambda: _locale_named(language()), timezone_selector=zone)
+    babel = Babel(app, locale_selector=lambda: _locale_named(language()), timezone_selector=zone)
+    babel.domain_instance = Counting()
     texts: dict[Locale, Any] = {}
 
     def catalogue() -> Any:  # Flask-Babel looks for it anew with every text: a sixth of a page's time
@@ -73,6 +75,13 @@ def install(app: Flask) -> None:
         ngettext=lambda one, many, number: catalogue().ngettext(one, many, number),
         newstyle=True,
     )
+    counted: Any = app.jinja_env.globals["ngettext"]
+
+    @pass_context
+    def ngettext(context: Context, one: str, many: str, number: int, **names: object) -> Any:
+        return counted(context, one, many, number, **{"num": grouped(number), **names})
+
+    app.jinja_env.globals["ngettext"] = ngettext
     app.config.update(
         COMPRESS_REGISTER=False,  # guard calls it for what somebody reads, not for every delivery
         COMPRESS_STREAMS=False,  # it would not close the file that a stream reads
@@ -304,13 +313,8 @@ def quarter(monday: date) -> str:
 
 
 def compact(number: int) -> str:
-    """A number on a scale: as it is up to four digits, then as "20K"."""
-    return str(number) if number < 10_000 else str(format_compact_decimal(number, locale=_locale()))
-
-
-def grouped(number: int) -> str:
-    """A number to read, as "4,579"; "4.579" in German."""
-    return str(number) if -1000 < number < 1000 else str(format_decimal(number))
+    """A number on a scale: whole up to four digits, then as "20K"."""
+    return grouped(number) if number < 10_000 else str(format_compact_decimal(number, locale=_locale()))
 
 
 def percent(share: int) -> str:

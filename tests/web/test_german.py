@@ -11,6 +11,7 @@ import hatch_build
 from leaderboard.database import Database
 from leaderboard.languages import languages
 from tests.test_tree import ROOT
+from tests.web.test_grouped_numbers import bare_numbers, mark_what_is_bare
 from tests.web.test_translations import NAMES, NOT_LOOKED_AT, Words, stored, words_of
 from tests.web.world import World, world
 
@@ -121,18 +122,24 @@ def english_left(page: str, said: dict[str, str]) -> list[str]:
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_no_page_in_german_has_an_english_text_left(world: World, db: Database, german: Catalog) -> None:
+def test_no_page_in_german_has_an_english_text_or_a_bare_number_left(
+    world: World, db: Database, german: Catalog
+) -> None:
     hatch_build.compile_translations(ROOT)
     languages.cache_clear()
-    said = {english: text for english, text in pairs(german) if not words_of(english) <= stored(db) | NAMES}
-    left = {}
+    of_people = stored(db) | NAMES
+    said = {english: text for english, text in pairs(german) if not words_of(english) <= of_people}
+    left, bare = {}, {}
+    mark_what_is_bare(world.app)
     for handle in (None, "ana", "lea", "ada"):
         for _rule, path in world.routes("GET"):
             answer = world.get(handle, path, headers={"Accept-Language": "de-CH, de;q=0.9, en;q=0.5"})
             if answer.status_code == 200 and answer.mimetype == "text/html" and path not in NOT_LOOKED_AT:
                 assert 'lang="de"' in answer.text or "<html" not in answer.text, path
                 left |= dict.fromkeys(english_left(answer.text, said), path)
+                bare |= dict.fromkeys(bare_numbers(answer.text), path)
     assert left == {}
+    assert bare == {}
 
 
 def test_an_english_text_left_on_a_page_is_found() -> None:

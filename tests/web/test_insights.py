@@ -238,7 +238,7 @@ def test_ones_own_team_is_marked_in_the_choice(client_of: Client, two_teams: Com
 def test_large_numbers_fit_their_scale(app: Flask) -> None:
     with app.test_request_context():
         assert [pages.compact(number) for number in (0, 600, 4000, 20_000, 400_000)] == [
-            "0", "600", "4000", "20K", "400K",
+            "0", "600", "4,000", "20K", "400K",
         ]  # fmt: skip
 
 

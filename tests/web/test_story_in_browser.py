@@ -34,7 +34,7 @@ def test_a_story_is_told_on_a_phone_and_its_draft_survives(opened: Opened) -> No
     page.get_by_label("What happened, and for whom?").fill(WORDS)
     page.get_by_text("Team player").click()
     expect(page.get_by_text("They made a colleague's work succeed.")).to_be_visible()
-    expect(page.locator("#story-count")).to_have_text(f"{len(WORDS)} / 2000")
+    expect(page.locator("#story-count")).to_have_text(f"{len(WORDS)} / 2,000")
     expect(page.locator("#worth")).to_contain_text("Shared equally")
     expect(page.locator("#worth").get_by_text("5 points")).to_have_count(2)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

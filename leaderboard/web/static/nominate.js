@@ -88,10 +88,11 @@ if (form) {
   const count = document.getElementById("story-count");
   const meter = document.getElementById("story-meter");
   meter.parentElement.hidden = false;
+  const written = new Intl.NumberFormat(document.documentElement.lang);
 
   function measure() {
     const length = [...story.value.trim()].length;
-    count.textContent = `${length} / ${story.dataset.most}`;
+    count.textContent = `${written.format(length)} / ${written.format(story.dataset.most)}`;
     meter.value = Math.min(length, Number(story.dataset.least));
   }
 
