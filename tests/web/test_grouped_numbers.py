@@ -53,6 +53,8 @@ def bare_numbers(page: str) -> list[str]:
 
 def mark_what_is_bare(app: Flask) -> None:
     """Every whole number that a template of this app prints as it is, alone or in a text, comes in ⟦⟧."""
+    app.jinja_env.bytecode_cache = None  # what is compiled here is of no use to other tests' apps
+    app.jinja_env.cache.clear()
     app.jinja_env.finalize = marked
     for name in ("gettext", "ngettext", "_"):
         app.jinja_env.globals[name] = saying(app.jinja_env.globals[name])

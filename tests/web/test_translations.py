@@ -33,7 +33,10 @@ NOT_LOOKED_AT = {
     "/admin/connect": "names of tools and what their guides say, which are English and marked so",
     "/admin/connect/standard": "the guide, which is English and marked so",
 }
-NAMES = {"Standard", "Webhooks", "SQLite", *Locale("de").months["format"]["wide"].values()}
+MONTHS, DAYS = Locale("de").months["format"], Locale("de").days["format"]
+NAMES = {"Standard", "Webhooks", "SQLite", *MONTHS["wide"].values()} | {
+    short.rstrip(".") for names in (MONTHS, DAYS) for short in names["abbreviated"].values()
+}
 
 Text = str | tuple[str, str]
 
