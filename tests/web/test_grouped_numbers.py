@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from flask import Flask, render_template_string
+from flask import Flask
 from flask_babel import ngettext
 from jinja2 import pass_context
 from jinja2.runtime import Context
@@ -78,7 +78,7 @@ def test_a_number_that_is_printed_as_it_is_is_found(app: Flask) -> None:
     page = """<p title="{{ n }}">{{ n }} of {{ n | grouped }}</p><i data-n="{{ n }}">{{ _("About %(names)s", names=n) }}</i>
     <p>Woche {{ n }} · {{ n }}</p><text class="plot-text">{{ n }}</text><a href="/admin/deliveries/7">{{ n }}</a>"""
     with app.test_request_context():
-        assert len(bare_numbers(render_template_string(page, n=7))) == 3  # title, words, blank
+        assert len(bare_numbers(app.jinja_env.from_string(page).render(n=7))) == 3  # title, words, blank
 
 
 @sqlite
@@ -87,7 +87,7 @@ def test_a_count_is_written_in_the_readers_language(app: Flask, language: str, w
     counted = """{% import "components.html" as c %}{{ c.points_word(1234) }}|{{ c.stat("", 1234) }}|
     {{ c.standing_row({"rank": 1234, "points": 1234, "movement": -1234, "person": {"name": "Ana", "handle": None}}) }}"""
     with app.test_request_context(headers={"Accept-Language": language}):
-        page = render_template_string(counted)
+        page = app.jinja_env.from_string(counted).render()
         assert (page.count(written), page.count("1234")) == (5, 0)
     with speaking(language):
         assert ngettext("%(num)s point", "%(num)s points", 1234).startswith(written + " ")
