@@ -6,7 +6,7 @@ from a count that all viewers share until something changes. Equal points share 
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from itertools import accumulate
 from typing import Any
@@ -28,12 +28,16 @@ event = Event.__table__  # type: ignore[attr-defined]
 
 @dataclass(frozen=True)
 class Standing:
-    """A place on a board. `before` is the rank in the period before, None for a newcomer to it."""
+    """A place on a board. `before` is the rank in the period before, None for a newcomer to it.
+
+    `person` is what a board shows of them: their id, name, handle, alias, visibility and picture.
+    """
 
     rank: int
     person_id: int
     points: int
     before: int | None = None
+    person: Any = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,8 @@ _place = tuple_(score.c.points, score.c.person_id)
 _given_place = tuple_(bindparam("points"), bindparam("person_id"))
 _downwards = (score.c.points.desc(), score.c.person_id.desc())
 
-_ROWS = select(score.c.person_id, score.c.points).select_from(_scores).where(_on_board, _ranked)
+_shown = [person.c[name] for name in ("id", "name", "handle", "alias", "visibility", "picture")]
+_ROWS = select(score.c.person_id, score.c.points, *_shown).select_from(_scores).where(_on_board, _ranked)
 _LIMITED = _ROWS.limit(bindparam("most"))
 _HAS_POINTS = score.c.points > 0
 _FROM_TOP = _LIMITED.where(_HAS_POINTS).order_by(*_downwards)
@@ -102,7 +107,10 @@ TOP = Statement(_FROM_TOP)
 BELOW = Statement(_FROM_TOP.where(_place < _given_place))
 ABOVE = Statement(_LIMITED.where(_place > _given_place).order_by(score.c.points, score.c.person_id))
 MINE = Statement(_ROWS.where(_HAS_POINTS, score.c.person_id == bindparam("person_id")))
-SOME = _ROWS.where(_HAS_POINTS, score.c.person_id.in_(bindparam("people", expanding=True)))
+A_FEW = 20
+SOME = Statement(
+    _ROWS.where(_HAS_POINTS, score.c.person_id.in_([bindparam(f"person_{n}") for n in range(A_FEW)]))
+)
 CROWD = Statement(
     select(score.c.points, func.count().label("people"))
     .select_from(_scores)
@@ -182,7 +190,7 @@ def top(
     found: list[Standing] = []
     for place_, row in enumerate(TOP.all(session, asked | {"most": limit}), 1):
         rank = found[-1].rank if found and found[-1].points == row.points else place_
-        found.append(Standing(rank, row.person_id, row.points))
+        found.append(Standing(rank, row.person_id, row.points, person=row))
     return found
 
 
@@ -221,7 +229,7 @@ def around(
 
 
 def _placed(crowd: Crowd, rows: Iterable[Any]) -> list[Standing]:
-    return [Standing(crowd.rank(row.points), row.person_id, row.points) for row in rows]
+    return [Standing(crowd.rank(row.points), row.person_id, row.points, person=row) for row in rows]
 
 
 def movement(
@@ -235,8 +243,11 @@ def movement(
     """The same standings, each with its rank in the period `before`."""
     asked = _asked(replace(board, period=before), now, newcomer_days)
     standings = list(standings)
-    people = [item.person_id for item in standings]
-    found = session.connection().execute(SOME, asked | {"people": people}).all() if people else []
+    found = []
+    for start in range(0, len(standings), A_FEW):
+        nobody = dict.fromkeys((f"person_{n}" for n in range(A_FEW)), 0)
+        few = {f"person_{n}": item.person_id for n, item in enumerate(standings[start : start + A_FEW])}
+        found += SOME.all(session, asked | nobody | few)
     ranks = {item.person_id: item.rank for item in _placed(_crowd(session, asked), found)} if found else {}
     return [replace(item, before=ranks.get(item.person_id)) for item in standings]
 

@@ -26,7 +26,7 @@ from sqlmodel import Session
 
 from leaderboard import __version__, ledger, nominations, people, standings, thanks
 from leaderboard.database import Kept, kept, pulse
-from leaderboard.guidelines import BY_SLUG
+from leaderboard.guidelines import BY_SLUG, N_
 from leaderboard.people import Shown
 from leaderboard.tables import COMPANY, EVERY, Person, Team
 from leaderboard.web import access, db, now
@@ -42,7 +42,13 @@ def _keep_pages(state: BlueprintSetupState) -> None:
     state.app.extensions["kept_pages"] = Kept(most=200)
 
 
-PERIODS = ("week", "month", "quarter", "year")
+PERIODS = {
+    "week": (N_("Week"), N_("last week")),
+    "month": (N_("Month"), N_("last month")),
+    "quarter": (N_("Quarter"), N_("last quarter")),
+    "year": (N_("Year"), N_("last year")),
+}
+"""What a board may be of, and what it is compared with."""
 TOP = 5
 """Ranks that the board shows from its top."""
 MOST = 12
@@ -74,7 +80,7 @@ class Today:
 
     def period(self, kind: str) -> str:
         """The period that it is: "2026-W47", "2026-11", "2026-Q4" or "2026"."""
-        return periods(self.week, self.day)[PERIODS.index(kind)]
+        return dict(zip(PERIODS, periods(self.week, self.day), strict=True))[kind]
 
 
 @dataclass(frozen=True)
@@ -159,7 +165,7 @@ def kept_page(version: str, render: Callable[[], str]) -> str:
     if session.get("_flashes"):
         return render()
     pages: Kept = current_app.extensions["kept_pages"]
-    return pages.get((request.path, request.args.get("seen"), version), 0, render)
+    return pages.get((request.path, version), 0, render)
 
 
 @blueprint.get("/board.csv")
@@ -180,9 +186,7 @@ def asked_for(db_session: Session) -> Asked:
     period, guideline = request.args.get("period", ""), request.args.get("guideline", "")
     slug = request.args.get("team", "")
     team = next((team for team in teams_of(db_session) if team.slug == slug), None)
-    return Asked(
-        period if period in PERIODS else PERIODS[0], guideline if guideline in BY_SLUG else EVERY, team
-    )
+    return Asked(period if period in PERIODS else "week", guideline if guideline in BY_SLUG else EVERY, team)
 
 
 def teams_of(db_session: Session) -> Sequence[Team]:
@@ -214,16 +218,15 @@ def board_of(db_session: Session, viewer: Person, asked: Asked, today: Today) ->
     head = standings.top(db_session, asked_board, moment, MOST + 1, newcomer_days=newcomer_days)
     top = [standing for standing in head if standing.rank <= TOP][:MOST]
     me = viewer.id or 0
-    near = standings.around(db_session, asked_board, me, moment, EACH, newcomer_days)
-    if any(standing.person_id == me for standing in top):
-        near = []
     in_top = {standing.person_id for standing in top}
-    near = [standing for standing in near if standing.person_id not in in_top]
+    near = []
+    if me not in in_top:
+        near = standings.around(db_session, asked_board, me, moment, EACH, newcomer_days)
+        near = [standing for standing in near if standing.person_id not in in_top]
     moved = standings.movement(
         db_session, asked_board, [*top, *near], period_before(period), moment, newcomer_days
     )
-    who = people.named(db_session, [standing.person_id for standing in moved])
-    places = [place_of(standing, people.shown(who[standing.person_id], viewer)) for standing in moved]
+    places = [place_of(standing, people.shown(standing.person, viewer)) for standing in moved]
     return Board(
         top=places[: len(top)],
         neighbours=places[len(top) :],
@@ -239,22 +242,15 @@ def place_of(standing: standings.Standing, person: Shown) -> Place:
 
 def board_context(db_session: Session, viewer: Person, asked: Asked, today: Today) -> dict[str, object]:
     """All that _board.html needs but its version and its address."""
-    labels = {"week": _("Week"), "month": _("Month"), "quarter": _("Quarter"), "year": _("Year")}
-    before = {
-        "week": _("last week"),
-        "month": _("last month"),
-        "quarter": _("last quarter"),
-        "year": _("last year"),
-    }
     guidelines = [(guideline.slug, _(guideline.name)) for guideline in BY_SLUG.values()]
     teams = [(team.slug, team.name) for team in teams_of(db_session)]
     return {
         "board": board_of(db_session, viewer, asked, today),
         "asked": asked,
-        "before": before[asked.period],
+        "before": _(PERIODS[asked.period][1]),
         "tabs": [
-            (label, url_for(".home", **arguments(asked, period)), period == asked.period)
-            for period, label in labels.items()
+            (_(label), url_for(".home", **arguments(asked, period)), period == asked.period)
+            for period, (label, _before) in PERIODS.items()
         ],
         "guideline_options": [("", _("All five")), *guidelines],
         "team_options": [("", _("All teams")), *teams],
@@ -265,7 +261,7 @@ def board_context(db_session: Session, viewer: Person, asked: Asked, today: Toda
 def arguments(asked: Asked, period: str) -> dict[str, Any]:
     """The query that asks for the same board in another period, shortest form."""
     full = {
-        "period": "" if period == PERIODS[0] else period,
+        "period": "" if period == "week" else period,
         "guideline": asked.guideline,
         "team": asked.team.slug if asked.team else "",
     }
@@ -291,7 +287,7 @@ def version_of(db_session: Session, viewer: Person, today: Today) -> str:
         today.day,
         today.moment.astimezone(ZoneInfo(viewer.timezone or today.team.timezone)).date(),
         today.moment.date(),
-        [request.args.get(name) for name in ("period", "guideline", "team")],
+        request.query_string,
         language(),
         theme(),
         session.get("csrf_token"),

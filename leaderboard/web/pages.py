@@ -2,6 +2,7 @@
 
 import hashlib
 import zlib
+from collections.abc import Hashable
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -23,9 +24,10 @@ from flask_babel import (
 from flask_babel import gettext as _
 from flask_compress import Compress
 from jinja2 import pass_context
-from jinja2.runtime import Context
+from jinja2.runtime import Context, Macro
 
 from leaderboard import __version__, people
+from leaderboard.database import Kept
 from leaderboard.guidelines import BY_SLUG, N_
 from leaderboard.languages import Counting, grouped, languages
 from leaderboard.web import access, config, db, navigation, now
@@ -70,6 +72,12 @@ def install(app: Flask) -> None:
             texts[spoken] = get_translations()
         return texts[spoken]
 
+    rows = Kept(most=5_000)
+
+    def drawn(macro: Macro, *values: Hashable) -> str:
+        """What a macro makes of these values: for rows that stand on many people's pages and seldom change."""
+        return rows.get((macro.name, _locale(), values), 0, lambda: macro(*values))
+
     app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
         gettext=lambda text: catalogue().gettext(text),
         ngettext=lambda one, many, number: catalogue().ngettext(one, many, number),
@@ -82,6 +90,8 @@ def install(app: Flask) -> None:
         return counted(context, one, many, number, **{"num": grouped(number), **names})
 
     app.jinja_env.globals["ngettext"] = ngettext
+    # Jinja's own would look for it with every text
+    app.jinja_env.globals["_"] = app.jinja_env.globals["gettext"]
     app.config.update(
         COMPRESS_REGISTER=False,  # guard calls it for what somebody reads, not for every delivery
         COMPRESS_STREAMS=False,  # it would not close the file that a stream reads
@@ -106,6 +116,7 @@ def install(app: Flask) -> None:
     )
     app.jinja_env.globals.update(
         asset=asset,
+        drawn=drawn,
         guidelines=BY_SLUG,
         kind_names=KIND_NAMES,
         navigation=navigation.open_to,
