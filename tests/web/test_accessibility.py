@@ -61,6 +61,7 @@ BESIDES = (
 NO_PAGES = {
     "first_run.begin": "no page as soon as somebody is here; tests/web/test_newcomer.py looks at it before",
     "home.board": "a part of the home page, which has it",
+    "notices.bell": "a part of every page, which has it",
     "notices.opened": "sends on to what the notice is about",
     "search.palette": "a part of every page: tests/web/test_search.py opens it",
     "search.found": "a part of the palette",
