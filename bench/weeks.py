@@ -4,7 +4,6 @@ The ledger is made in bulk by SQL: people in teams, and in every week for every 
 """
 
 import argparse
-import re
 import resource
 import shutil
 import statistics
@@ -20,6 +19,7 @@ from sqlalchemy import Column, Integer, MetaData, String, Table, insert, text
 from sqlmodel import Session
 
 from bench.measuring import Figure
+from bench.plain_close import PlainClose
 from leaderboard import recognition
 from leaderboard.audit import rebuild
 from leaderboard.config import Config
@@ -218,21 +218,22 @@ def fill(session: Session, table: str, **columns: str) -> None:
 
 
 def closing(db: Database, teams: int) -> Iterator[Figure]:
-    """A unit of work for each team, against the fewest statements that store the same answer, a commit for each team too."""
-    plain = PlainClose(db)
+    """A unit of work for each team, against the fewest statements that store the same rows; each closes half of the teams."""
+    plain = PlainClose(db, LAST)
     ours, theirs, grown = [], [], []
     for part in range(SLICES):
-        chosen = range(part * teams // SLICES + 1, (part + 1) * teams // SLICES + 1)
-        theirs.append(seconds(plain.close, chosen))
-        ours.append(seconds(partial(close, db), chosen))
+        first, middle, end = (1 + (2 * part + half) * teams // (2 * SLICES) for half in range(3))
+        answer = plain.rehearsed(middle)
+        theirs.append(seconds(plain.close, range(first, middle)))
+        ours.append(seconds(partial(close, db), range(middle, end)))
+        assert plain.stored(middle) == answer, (plain.stored(middle), answer)
         grown.append(memory())
     with db.reading() as session:
         (drafted,) = session.execute(text("SELECT count(*) FROM recognition")).one()
-    assert drafted == plain.winners() > 0, (drafted, plain.winners())
     whole, bare = statistics.median(ours), statistics.median(theirs)
     note = f"{whole * 1000:.1f} ms a team, {bare * 1000:.1f} ms by SQL; {drafted:,} winners"
     yield Figure("closing a week to the best plain SQL for the same answer", whole / bare, 1.25, False, note)
-    note = f"{grown[-1] / 2**20:.0f} MiB after the last team, {grown[0] / 2**20:.0f} after the first {teams // SLICES}"
+    note = f"{grown[-1] / 2**20:.0f} MiB after the last team, {grown[0] / 2**20:.0f} after the first fifth"
     yield Figure(
         "memory of closing: after all teams to after the first fifth", grown[-1] / grown[0], 1.1, False, note
     )
@@ -256,89 +257,6 @@ def memory() -> int:
     """Bytes of this process that are in memory now."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize()
-
-
-LINES = """
-    SELECT e.person_id, e.guideline, e.kind, e.points, v.id AS event_id, v.text,
-        CASE WHEN v.giver_id IS NOT NULL THEN CASE WHEN v.giver_id <> e.person_id THEN 'person/' || v.giver_id END
-             WHEN v.customer_key IS NOT NULL THEN 'customer/' || v.customer_key
-             WHEN v.giver IS NOT NULL THEN v.source || '/' || v.giver END AS witness
-    FROM points_entry e JOIN credit c ON c.id = e.credit_id AND c.entry_id = e.id JOIN event v ON v.id = e.event_id
-    WHERE e.team_id = :team AND e.week = :week AND c.withdrawn_by IS NULL
-"""
-PLAIN = (
-    """
-    INSERT INTO plain_place
-    SELECT score.team_id, guideline, rank() OVER (PARTITION BY guideline ORDER BY points DESC), person_id, points
-    FROM score JOIN person ON person.id = person_id
-    WHERE score.team_id = :team AND period = :week AND points > 0 AND active AND NOT bot AND merged_into_id IS NULL
-        AND visibility IN ('on', 'alias', 'team') AND (away_from IS NULL OR away_from > :day OR away_until < :day)
-        AND (joined_on IS NULL OR joined_on <= :newest)
-    """,
-    f"INSERT INTO plain_fact SELECT :team, kind, count(DISTINCT event_id), sum(points) FROM ({LINES}) AS l GROUP BY kind",
-    f"""
-    INSERT INTO plain_candidate
-    WITH line AS ({LINES}), best AS (
-        SELECT person_id, guideline, text, row_number() OVER (
-            PARTITION BY person_id, guideline ORDER BY (kind = 'story.accepted') DESC, points DESC, event_id) AS place
-        FROM line WHERE text IS NOT NULL)
-    SELECT :team, line.guideline, line.person_id, sum(points), count(DISTINCT witness), max(best.text)
-    FROM line LEFT JOIN best ON best.person_id = line.person_id AND best.guideline = line.guideline AND place = 1
-    WHERE line.person_id IN (SELECT person_id FROM plain_place WHERE team_id = :team AND guideline = '')
-    GROUP BY line.guideline, line.person_id HAVING count(DISTINCT witness) >= 2 AND sum(points) > 0
-    """,
-    """
-    INSERT INTO plain_winner SELECT team_id, category, person_id, points, words FROM (
-        SELECT *, rank() OVER (PARTITION BY category ORDER BY points DESC) AS place
-        FROM plain_candidate WHERE team_id = :team) AS ranked
-    WHERE place = 1 AND NOT EXISTS (
-        SELECT 1 FROM recognition r JOIN closed_week w ON w.id = r.closed_week_id
-        WHERE r.person_id = ranked.person_id AND r.category = ranked.category AND w.week IN (:one, :two, :three))
-    """,
-    "INSERT INTO plain_closed VALUES (:team, :week, (SELECT max(id) FROM event), (SELECT max(id) FROM points_entry))",
-)
-TABLES = (
-    "plain_place (team_id INTEGER, guideline TEXT, rank INTEGER, person_id INTEGER, points INTEGER)",
-    "plain_fact (team_id INTEGER, kind TEXT, facts INTEGER, points INTEGER)",
-    "plain_candidate (team_id INTEGER, category TEXT, person_id INTEGER, points INTEGER, witnesses INTEGER, words TEXT)",
-    "plain_winner (team_id INTEGER, category TEXT, person_id INTEGER, points INTEGER, words TEXT)",
-    "plain_closed (team_id INTEGER, week TEXT, last_event_id INTEGER, last_entry_id INTEGER, UNIQUE (team_id, week))",
-)
-
-
-class PlainClose:
-    """The same answer by the database alone, through the bare driver: standings with ranks, facts, candidates, winners."""
-
-    def __init__(self, db: Database) -> None:
-        with db.writing() as session:
-            for table in TABLES:
-                session.connection().execute(text(f"CREATE TABLE {table}"))
-            for name in ("plain_place", "plain_candidate"):
-                session.connection().execute(text(f"CREATE INDEX {name}_team ON {name} (team_id)"))
-        self._pooled = db.engine.raw_connection()
-        driver = self._pooled.driver_connection
-        assert driver is not None
-        self._run = driver.execute
-        self._begin, mark = ("BEGIN IMMEDIATE", r":\1") if db.is_sqlite else ("", r"%(\1)s")
-        self._statements = [re.sub(r"(?<!:):(\w+)", mark, statement) for statement in PLAIN]
-
-    def close(self, team_id: int) -> None:
-        day = LAST.sunday
-        values = {
-            "team": team_id,
-            "week": str(LAST),
-            "day": str(day),
-            "newest": str(day - timedelta(days=14)),
-        }
-        values |= {name: str(LAST - back) for back, name in enumerate(("one", "two", "three"), 1)}
-        if self._begin:
-            self._run(self._begin)
-        for statement in self._statements:
-            self._run(statement, values)
-        self._run("COMMIT")
-
-    def winners(self) -> int:
-        return int(self._run("SELECT count(*) FROM plain_winner").fetchone()[0])
 
 
 # ---------------------------------------------------------------- rebuilding

@@ -87,6 +87,7 @@ _telling = case(
 
 It is one number so that a group's maximum also says whose words these are: its remainder by MOST_EVENTS leads to the event.
 """
+_giver_team = select(person.c.team_id).where(person.c.id == event.c.giver_id).scalar_subquery()
 _line = (
     select(
         entry.c.person_id,
@@ -96,9 +97,9 @@ _line = (
         entry.c.event_id,
         _witness.label("witness"),
         _telling.label("telling"),
-        and_(entry.c.kind.in_(CROSSING), person.c.team_id != bindparam("team_id")).label("crossing"),
+        case((entry.c.kind.in_(CROSSING), _giver_team != bindparam("team_id"))).label("crossing"),
     )
-    .select_from(_live_lines.outerjoin(person, person.c.id == event.c.giver_id))
+    .select_from(_live_lines)
     .where(_of_week)
     .cte("line")
     .prefix_with("MATERIALIZED")  # SQLite would read the lines once for each use
@@ -130,9 +131,7 @@ SUMS = Statement(
         event.c.text,
         # only a story's is looked at, and reading it takes long
         case((event.c.kind == "story.accepted", event.c.evidence)).label("evidence"),
-    )
-    .outerjoin(event, event.c.id == MOST_EVENTS - _sums.c.telling % MOST_EVENTS)
-    .order_by(_sums.c.points.desc(), _sums.c.person_id)
+    ).outerjoin(event, event.c.id == MOST_EVENTS - _sums.c.telling % MOST_EVENTS)
 )
 LATELY = Statement(
     select(recognition.c.category, recognition.c.person_id)
@@ -168,6 +167,8 @@ def sums(
             kinds.append(row)
         elif row.person_id in ranked and (row.of, row.person_id) not in resting:
             found[row.of].append(row)
+    for rows in found.values():
+        rows.sort(key=lambda row: (-row.points, row.person_id))
     return sorted(kinds, key=lambda row: str(row.of)), found
 
 
