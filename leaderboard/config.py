@@ -43,6 +43,8 @@ class Server(Section):
     port: int = Limit(8000, ge=1, le=65535)
     public_url: str = ""
     """The address people and helpdesks use; empty takes http://host:port."""
+    company: str = Limit("", max_length=80)
+    """What stands on the door, above signing in; empty: nothing."""
     secret_key: SecretStr = SecretStr("")
     """At least 32 characters; keeps sessions and links. Needed outside the demo."""
     processes: int = Limit(1, ge=1, le=64)

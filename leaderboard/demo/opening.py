@@ -24,6 +24,7 @@ pull_hosts = ["127.0.0.1"]
 
 [server]
 port = {port}
+company = "Northgate Outfitters"
 secret_key = "{secret_key}"
 
 [database]

@@ -27,6 +27,16 @@ blueprint = Blueprint("weeks", __name__)
 PER_PAGE = 12
 MOST_WEEKS = 104
 """Of the file: two years."""
+MOST_LARGE = 3
+"""Winners whose words stand large above the list."""
+
+
+class Latest(NamedTuple):
+    """Winners of one team's week, to be read first."""
+
+    week: Week
+    team: Team
+    winners: list[recognition.Winner]
 
 
 # ---------------------------------------------------------------- for everybody
@@ -39,10 +49,29 @@ def index() -> ResponseReturnValue:
     with db().reading() as session:
         found = recognition.recent(session, me(), before, PER_PAGE + 1)
         running = _own_team_week(session)
+    latest = None if before else _latest(found, me())
     more = url_for(".index", before=str(found[PER_PAGE - 1][0])) if len(found) > PER_PAGE else None
     return render_template(
-        "weeks.html", weeks=found[:PER_PAGE], running=running, next_url=more, category_names=category_names()
+        "weeks.html",
+        weeks=found[:PER_PAGE],
+        latest=latest,
+        running=running,
+        next_url=more,
+        category_names=category_names(),
     )
+
+
+def _latest(found: list[tuple[Week, list[recognition.TeamWeek]]], viewer: Person) -> Latest | None:
+    """The newest winners to read about: of the viewer's team, else of the team with most to read; most words first."""
+    for asked, parts in found:
+        told = [
+            Latest(asked, part.team, sorted(spoken, key=lambda one: -len(one.words))[:MOST_LARGE])
+            for part in parts
+            if (spoken := [winner for winner in part.winners if winner.words])
+        ]
+        if told:
+            return max(told, key=lambda one: (one.team.id == viewer.team_id, len(one.winners[0].words)))
+    return None
 
 
 @blueprint.get("/weeks.csv")

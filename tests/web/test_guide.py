@@ -44,6 +44,7 @@ def test_a_new_company_is_led_from_step_to_step_by_what_is_there(db: Database, c
 
     def focus() -> str:
         page = visitor.get("/admin/first-steps").text
+        assert page.count('class="step-done"') == len(done(db)), "those done are a line each"
         found = re.findall(r'id="(\w+)" aria-current="step"', page)
         assert len(found) == 1
         assert f"{len(done(db))} of 6 done" in page
@@ -74,7 +75,11 @@ def test_a_new_company_is_led_from_step_to_step_by_what_is_there(db: Database, c
     page = told(ana, "ben")
     assert focus() == "story", "it waits"
     lea.submit(f"{page}/accept")
-    assert "You have begun" in visitor.get("/admin/first-steps").text
+    page = visitor.get("/admin/first-steps").text
+    assert "You have begun" in page
+    assert "All 6 steps, done" in page.partition("<ol")[0].rpartition("<summary>")[2], (
+        "one line holds them all"
+    )
 
 
 def test_a_team_without_a_lead_is_still_to_do(db: Database, company: Company) -> None:

@@ -18,7 +18,7 @@ from leaderboard.people.pictures import MOST_BYTES, examine
 from leaderboard.plugin import Invalid
 from tests.test_standings import give
 from tests.visitor import Visitor
-from tests.web.test_browser import PHONE, address, opened
+from tests.web.test_browser import DESK, PHONE, address, opened
 
 __all__ = ["address", "opened"]
 
@@ -185,6 +185,8 @@ def test_a_large_picture_is_made_small_before_it_leaves_the_device(
     client_of: Client, opened: Callable[..., Page]
 ) -> None:
     page = opened("/me", "ben", viewport=PHONE)
+    expect(page.get_by_role("button", name="Use this picture"), "groups are lines on a phone").to_be_hidden()
+    page.get_by_role("heading", name="Picture").click()
     noise = Random(1).randbytes(1200 * 900)
     rows = b"".join(b"\0" + noise[row * 1200 : (row + 1) * 1200] for row in range(900))
     large = png(1200, 900).replace(
@@ -200,3 +202,13 @@ def test_a_large_picture_is_made_small_before_it_leaves_the_device(
     photo = page.locator("main img.avatar-xl")
     expect(photo).to_have_js_property("complete", True)
     assert photo.evaluate("photo => photo.naturalWidth") == 384
+
+    page.set_viewport_size(DESK)
+    page.reload()
+    page.get_by_role("link", name="Time away").click()
+    away = page.get_by_label("Away from")
+    expect(away, "with room they are open, beside a list of them").to_be_in_viewport()
+    page.evaluate("document.querySelectorAll('details.fold').forEach(fold => { fold.open = false })")
+    away.evaluate("field => { field.required = true }")
+    page.get_by_role("button", name="Keep these settings").click()
+    expect(page.locator("#away"), "what is to be mended is never hidden").to_have_attribute("open", "")

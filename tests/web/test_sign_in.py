@@ -637,3 +637,10 @@ def test_every_page_has_its_headers_and_runs_no_inline_code(
         assert "script-src 'self'" in answer.headers["Content-Security-Policy"]
         assert answer.headers["Cache-Control"] == "private, no-store"
         assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=", answer.text), path
+
+
+def test_the_door_shows_whose_house_it_is(db: Database) -> None:
+    for name, settings in (("", ""), ("Northgate & Sons", 'company = "Northgate & Sons"')):
+        app = create_app(config.read(CONFIG.replace("[server]", f"[server]\n{settings}")), db, make.Clock())
+        page = app.test_client().get("/sign-in").text
+        assert ("Northgate &amp; Sons" in page) == ('class="door-name"' in page) == bool(name)

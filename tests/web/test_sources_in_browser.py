@@ -58,3 +58,19 @@ def test_freezing_and_fetching_the_past_need_no_script(opened: Opened, app: Flas
     expect(page.get_by_role("button", name="Go on")).to_be_visible()
     page.get_by_role("button", name="Unfreeze").press("Enter")
     expect(page.locator(".trail li")).to_have_count(4)
+
+
+def test_on_a_phone_what_needs_a_hand_comes_first_and_the_other_pages_are_a_menu(
+    opened: Opened, app: Flask
+) -> None:
+    send(app, b"{")
+    page = opened("/admin", "ada", viewport=PHONE)
+    verdict = page.locator(".verdict").bounding_box()
+    assert verdict is not None
+    assert verdict["y"] < PHONE["height"] / 3
+    page.locator("summary", has_text="Overview").click()
+    menu = page.get_by_role("navigation", name="Administration")
+    expect(menu.get_by_role("link")).to_have_count(7)
+    assert barriers(page) == []
+    menu.get_by_role("link", name="Deliveries").click()
+    expect(page.locator(".tabs-fold > summary")).to_have_text("Administration: Deliveries")

@@ -90,7 +90,9 @@ def test_an_announced_week_shows_winners_stories_and_numbers(
     ):
         assert expected in text
     assert "Ana drove it there." in page(client_of("dan"), "/weeks/2026-W47")
-    assert "Ana" in page(client_of("dan"), "/weeks")
+    large = page(client_of("dan"), "/weeks").partition('class="latest-words"')[2]
+    assert large.startswith(">Ana drove it there.<"), "the winner's words stand above the list"
+    assert 'class="latest' not in page(client_of("dan"), "/weeks?before=2026-W47")
 
 
 def test_a_withdrawn_story_leaves_the_page_and_its_correction_stands_beside(

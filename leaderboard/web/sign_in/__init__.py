@@ -279,6 +279,7 @@ def _for_sign_in() -> dict[str, Any]:
         empty = people.nobody_here(work)
     return {
         "ways": settings.sign_in,
+        "company_name": settings.server.company,
         "letters": bool(settings.mail.server),
         "empty": empty,
     }

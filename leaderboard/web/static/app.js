@@ -20,6 +20,15 @@ document.addEventListener("change", (event) => {
   if (event.target.matches("[data-submit-on-change]")) event.target.form.requestSubmit();
 });
 
+// What is folded on a phone is open where there is room, and wherever the browser finds something to mend in it.
+if (window.matchMedia("(width >= 64rem)").matches) {
+  for (const fold of document.querySelectorAll("details.fold")) fold.open = true;
+}
+document.addEventListener("invalid", (event) => {
+  const fold = event.target.closest("details.fold");
+  if (fold) fold.open = true;
+}, true);
+
 // What can be copied says so where the browser lets a page copy: over plain http it does not.
 for (const button of document.querySelectorAll("[data-copy]")) button.hidden = !navigator.clipboard;
 document.addEventListener("click", async (event) => {
@@ -35,9 +44,11 @@ document.addEventListener("submit", (event) => {
   if (form.method !== "post" || form.hasAttribute("hx-post")) return;
   if (form.dataset.sent) event.preventDefault();
   form.dataset.sent = "yes";
+  if (event.submitter?.matches("[data-busy]")) event.submitter.setAttribute("aria-busy", "true");
 });
 window.addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+  for (const button of document.querySelectorAll("[data-busy]")) button.removeAttribute("aria-busy");
 });
 
 // What carries data-live asks for its news while the page is visible. The version it shows goes along as If-None-Match, so
