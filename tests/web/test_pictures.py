@@ -208,7 +208,7 @@ def test_a_large_picture_is_made_small_before_it_leaves_the_device(
     page.get_by_role("link", name="Time away").click()
     away = page.get_by_label("Away from")
     expect(away, "with room they are open, beside a list of them").to_be_in_viewport()
-    page.evaluate("document.querySelectorAll('details.fold').forEach(fold => { fold.open = false })")
+    page.evaluate("document.querySelectorAll('details.group').forEach(each => { each.open = false })")
     away.evaluate("field => { field.required = true }")
     page.get_by_role("button", name="Keep these settings").click()
     expect(page.locator("#away"), "what is to be mended is never hidden").to_have_attribute("open", "")

@@ -22,10 +22,10 @@ document.addEventListener("change", (event) => {
 
 // What is folded on a phone is open where there is room, and wherever the browser finds something to mend in it.
 if (window.matchMedia("(width >= 64rem)").matches) {
-  for (const fold of document.querySelectorAll("details.fold")) fold.open = true;
+  for (const fold of document.querySelectorAll("details.group")) fold.open = true;
 }
 document.addEventListener("invalid", (event) => {
-  const fold = event.target.closest("details.fold");
+  const fold = event.target.closest("details.group");
   if (fold) fold.open = true;
 }, true);
 
