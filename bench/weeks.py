@@ -57,7 +57,7 @@ def main() -> None:
         db.upgrade()
         made = make_ledger(db, teams, entries)
         print(f"made {made:,} lines in {time.perf_counter() - begun:.0f} s", flush=True)
-        for measure in (closing(db, teams), rebuilding(db, made)):
+        for measure in (closing(db, teams), rebuilding(db)):
             for figure in measure:
                 print(figure.line(), flush=True)
         for line in sizes(db, folder):
@@ -262,9 +262,11 @@ def memory() -> int:
 # ---------------------------------------------------------------- rebuilding
 
 
-def rebuilding(db: Database, lines: int) -> Iterator[Figure]:
+def rebuilding(db: Database) -> Iterator[Figure]:
     """Every person's points from the stored evidence, scores and tallies anew, against copying the ledger's lines."""
     grown: list[int] = []
+    with db.reading() as session:
+        (lines,) = session.execute(text("SELECT count(*) FROM points_entry")).one()
 
     def tell(done: int, of: int) -> None:
         if done == of or (not grown and done >= of / 10):
