@@ -15,10 +15,10 @@ LOOK = 12
 """Seconds that a story stands at least."""
 READ = 15
 """Characters that somebody who walks by reads in a second."""
-MOST = 600
+MOST = 450
 """Characters of a story; the rest of a longer one is on the wall."""
-LARGE, MIDDLE = 160, 330
-"""Characters up to which a story is set large, or less large."""
+LARGE, MIDDLE = 110, 240
+"""Characters up to which a story is set large, or less large, and leaves room for a customer's words."""
 
 
 @blueprint.get("/screen")

@@ -184,5 +184,6 @@ def test_in_a_browser_it_turns_by_itself_and_escape_leaves(opened: Opened, two: 
         ".screen-words, h2, .screen-name", "all => all.map(one => parseFloat(getComputedStyle(one).fontSize))"
     )
     assert min(sizes) >= 30  # of 1080: on a screen of 55 inches about 19 mm, which one reads from four metres
+    assert page.evaluate("document.documentElement.scrollHeight") == 1080
     page.keyboard.press("Escape")
     page.wait_for_url("**/")
