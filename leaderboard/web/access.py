@@ -84,9 +84,10 @@ def viewer() -> Person | None:
     """The person who asks, or None on a public page."""
     if holder := g.get("token_holder"):
         return cast("people.TokenHolder", holder).person
-    if request.path.startswith((API, HOOKS, METRICS)) or not current_user.is_authenticated:
+    if request.path.startswith((API, HOOKS, METRICS)):
         return None
-    return cast("Person", current_user._get_current_object())
+    user = current_user._get_current_object()
+    return cast("Person", user) if user.is_authenticated else None
 
 
 def leads(session: Session, person: Person, team_id: int) -> bool:

@@ -25,6 +25,8 @@ from flask_babel import gettext as _
 from flask_compress import Compress
 from jinja2 import pass_context
 from jinja2.runtime import Context, Macro
+from werkzeug.datastructures import LanguageAccept
+from werkzeug.http import parse_accept_header
 
 from leaderboard import __version__, people
 from leaderboard.database import Kept
@@ -149,11 +151,14 @@ def language() -> str:
     person = None if request.path.startswith(access.API) else access.viewer()
     if person and person.locale in languages():
         return person.locale
+    return _best_language(request.headers.get("Accept-Language", ""))
+
+
+@lru_cache
+def _best_language(accepted: str) -> str:
     ours = {name.lower().replace("_", "-"): name for name in languages()}
-    for (
-        wanted,
-        quality,
-    ) in request.accept_languages:  # its best_match() takes a later "de" for an earlier "en-GB"
+    # Its best_match() takes a later "de" for an earlier "en-GB".
+    for wanted, quality in parse_accept_header(accepted, LanguageAccept):
         for name in (wanted.lower(), wanted.lower().partition("-")[0]):
             if quality and name in ours:
                 return ours[name]
