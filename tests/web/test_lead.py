@@ -160,10 +160,7 @@ def test_the_desk_says_what_happens_by_itself_and_until_when(
     clock.at(MONDAY - timedelta(minutes=80))
     lea = client_of("lea")
     desk = words_of(lea.get("/lead"))
-    assert (
-        "Week 47 of Care has ended. It closes by itself on Nov 23, 2026, 09:00, in 1 hour, with what is"
-        in desk
-    )
+    assert "Week 47 of Care has ended. It closes by itself on Nov 23, 2026, 09:00, in 1 hour. What is" in desk
     assert "Its week closes in 1 hour" in desk
     clock.at(MONDAY)
     jobs.close_weeks(db, app.extensions["config"], clock)
