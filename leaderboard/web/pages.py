@@ -10,7 +10,7 @@ from typing import Any
 
 from babel import Locale
 from babel.numbers import format_compact_decimal
-from flask import Blueprint, Flask, Response, current_app, g, make_response, redirect, request
+from flask import Blueprint, Flask, Response, current_app, g, jsonify, make_response, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_babel import (
     Babel,
@@ -31,7 +31,7 @@ from werkzeug.http import parse_accept_header
 from leaderboard import __version__, people
 from leaderboard.database import Kept
 from leaderboard.guidelines import BY_SLUG, N_
-from leaderboard.languages import Counting, grouped, languages
+from leaderboard.languages import Counting, grouped, languages, speaking
 from leaderboard.web import access, config, db, navigation, now
 
 blueprint = Blueprint("pages", __name__)
@@ -198,6 +198,41 @@ def appearance() -> ResponseReturnValue:
         )
     else:
         response.delete_cookie("theme", samesite="Lax", secure=request.is_secure, httponly=True)
+    return response
+
+
+@blueprint.get("/manifest.webmanifest")
+@access.public
+def manifest() -> Response:
+    """What a browser installs as an app, in the language `lang`: it asks without the cookies that say who reads."""
+    icon = {"src": asset("icon-192.png"), "sizes": "192x192", "type": "image/png"}
+    large = {"src": asset("icon-512.png"), "sizes": "512x512", "type": "image/png"}
+    with speaking(request.args.get("lang")):
+        response = jsonify(
+            id="/",
+            name=_("Extra Mile"),
+            short_name=_("Extra Mile"),
+            description=_("Stories of colleagues who went the extra mile, and the points that rest on them."),
+            lang=page_language(),
+            dir=page_direction(),
+            start_url="/",
+            scope="/",
+            display="standalone",
+            background_color="#fbf8f1",
+            theme_color="#fbf8f1",
+            icons=[
+                {"src": asset("icon.svg"), "sizes": "any", "type": "image/svg+xml"},
+                icon,
+                large,
+                large | {"purpose": "maskable"},
+            ],
+            shortcuts=[
+                {"name": _("Tell a story"), "short_name": _("Tell"), "url": "/nominate", "icons": [icon]},
+                {"name": _("My page"), "url": "/me/page", "icons": [icon]},
+            ],
+        )
+    response.mimetype = "application/manifest+json"
+    response.headers["Cache-Control"] = f"public, max-age={24 * 3600}"
     return response
 
 
