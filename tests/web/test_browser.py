@@ -105,8 +105,10 @@ def test_the_open_board_moves_by_itself_and_keeps_its_place(
     page = opened("/", "chris")
     first = page.locator(".standing .person").first
     expect(first).to_contain_text("Ana")
+    first.focus()
     take_in(db, *(thanks(200 + n, n, "ben@example.com") for n in range(3)))
     expect(first).to_contain_text("Ben", timeout=PATIENCE)
+    expect(page.locator(".standing .person", has_text="Ana")).to_be_focused()
     assert page.locator(".board").count() == 1
     script = page.evaluate("fetch(document.querySelector('script[src*=app]').src).then(file => file.text())")
     assert "const PAUSE = 1000;" in script  # asked every second, it moves within two

@@ -76,3 +76,21 @@ def test_a_story_is_read_on_paper_with_its_address(opened: Opened, client_of: Cl
     said = "getComputedStyle(document.querySelector('.story-meta time'), '::after').content"
     assert "attr(title)" in page.evaluate(said) or "2026" in page.evaluate(said)
     expect(page.get_by_text("Hide it", exact=True)).to_be_hidden()
+
+
+FOLDED = """all => all.map((one) => [one.checkVisibility(), one.closest(".entry").getBoundingClientRect().height >=
+  one.getBoundingClientRect().height + one.closest("details").firstElementChild.getBoundingClientRect().height])"""
+"""Of each entry: is what is folded there to be read, and does it have room of its own below the entry's line?"""
+
+
+def test_points_are_printed_with_all_that_is_folded_away_on_the_screen(opened: Opened, client_of: Client) -> None:
+    for _story in range(2):
+        client_of("lea").submit(f"{told(client_of('ana'), 'ben')}/accept")
+    page = opened("/people/ben/points", "ben", viewport=A4, color_scheme="dark")
+    more = page.locator(".entry-more")
+    assert more.count() == 2
+    assert [read for read, _room in more.evaluate_all(FOLDED)] == [False, False]
+    page.emulate_media(media="print")
+    assert more.evaluate_all(FOLDED) == [[True, True], [True, True]]
+    assert page.evaluate(LIGHT) == []
+    assert page.pdf(prefer_css_page_size=True).startswith(b"%PDF")

@@ -51,6 +51,24 @@ window.addEventListener("pageshow", () => {
   for (const button of document.querySelectorAll("[data-busy]")) button.removeAttribute("aria-busy");
 });
 
+// A part that is replaced keeps the place of who goes through it by keyboard: the same link, else the same step of the way.
+// htmx itself finds again only what has an id.
+const STEPS = "a[href], button, select, summary";
+let step = null;
+document.addEventListener("htmx:beforeSwap", ({ detail: { target } }) => {
+  const at = document.activeElement;
+  step = target.contains(at) && !at.id
+    ? { part: target.id, href: at.getAttribute("href"), nth: [...target.querySelectorAll(STEPS)].indexOf(at) }
+    : null;
+});
+document.addEventListener("htmx:afterSwap", () => {
+  const part = step && document.activeElement === document.body && document.getElementById(step.part);
+  if (!part) return;
+  const all = [...part.querySelectorAll(STEPS)];
+  const same = step.href && all.find((one) => one.getAttribute("href") === step.href);
+  (same || all[step.nth])?.focus({ preventScroll: true });
+});
+
 // What carries data-live asks for its news while the page is visible. The version it shows goes along as If-None-Match, so
 // that no news is a 304 without a body. It asks for one thing at a time and waits longer while the server does not answer.
 // What is on every page, the bell, asks slowly, and at once when somebody comes back to the page.
