@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from wtforms import BooleanField, RadioField, SelectField, StringField, TextAreaField
 
@@ -119,12 +120,29 @@ def styleguide() -> ResponseReturnValue:
             ("Care", rhythm(dict.fromkeys(quarters_to(WEEK, 5), 0) | dict(weeks), WEEK - 46, WEEK)),
             ("New and quiet", rhythm(dict.fromkeys(quarters_to(WEEK, 5), 0), WEEK - 2, WEEK)),
         ],
+        entries=_entries(ben),
+        places=[Row(1, Shown(ben.name, ben.handle), 41, None), Row(2, Shown(ana.name, ana.handle), 38, None)],
         by_week=[(week, (points, 0)) for week, points in weeks[-3:]],
         told=[
             (name, [(stories, level(stories or 0, 24), name == about) for about, stories in told])
             for name, told in TOLD.items()
         ],
     )
+
+
+def _entries(giver: Person) -> list[dict[str, object]]:
+    """Lines of a ledger: in full, lowered, counted in a later week, taken back."""
+    whole = {
+        "kind": "story.accepted", "guideline": "relationships", "at": MOMENT, "giver": giver, "why": _("Counts in full."),
+        "points": 10, "full_points": 10, "text": STORY, "customer": "Mrs. Ito", "url": "/stories/1", "source": "stories",
+        "week": WEEK, "rules_version": 1, "late": False, "reverses": None,
+    }  # fmt: skip
+    lowered = {
+        "points": 5,
+        "why": _("It answers a story in the other direction within 7 days, so it counts half."),
+    }
+    states: list[dict[str, object]] = [{}, lowered, {"late": True}, {"points": -10, "reverses": 1}]
+    return [whole | {"id": number} | state for number, state in enumerate(states, 1)]
 
 
 def _by_guideline(weeks: Sequence[tuple[Week, int]]) -> dict[str, dict[str, int]]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
+from jinja2 import nodes
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 from werkzeug.serving import make_server
 
@@ -75,6 +76,26 @@ def test_every_component_is_open_to_everybody_in_every_state(app: Flask, opened:
         assert page.locator("article.story").count() == 5
         assert barriers(page) == [], (screen, scheme)
         assert page.evaluate("document.documentElement.scrollWidth") <= screen["width"]
+
+
+@pytest.mark.parametrize("library", ["components.html", "charts.html"])
+def test_every_shared_macro_stands_on_the_styleguide(app: Flask, library: str) -> None:
+    """By itself, or in another that does."""
+    env = app.jinja_env
+    calls = {}
+    for name in (library, "styleguide.html"):
+        tree = env.parse(env.loader.get_source(env, name)[0])
+        for part in [*tree.find_all(nodes.Macro), tree]:
+            called = {call.node for call in part.find_all(nodes.Call)}
+            named = {node.name for node in called if isinstance(node, nodes.Name)}
+            calls[getattr(part, "name", name)] = named | {
+                node.attr for node in called if isinstance(node, nodes.Getattr)
+            }
+    macros = set(calls) - {library, "styleguide.html"}
+    shown = calls["styleguide.html"] & macros
+    while more := set().union(*(calls[name] for name in shown)) & macros - shown:
+        shown |= more
+    assert macros - shown == set()
 
 
 def barriers(page: Page) -> list[tuple[str, list[str]]]:

@@ -83,7 +83,9 @@ FOLDED = """all => all.map((one) => [one.checkVisibility(), one.closest(".entry"
 """Of each entry: is what is folded there to be read, and does it have room of its own below the entry's line?"""
 
 
-def test_points_are_printed_with_all_that_is_folded_away_on_the_screen(opened: Opened, client_of: Client) -> None:
+def test_points_are_printed_with_all_that_is_folded_away_on_the_screen(
+    opened: Opened, client_of: Client
+) -> None:
     for _story in range(2):
         client_of("lea").submit(f"{told(client_of('ana'), 'ben')}/accept")
     page = opened("/people/ben/points", "ben", viewport=A4, color_scheme="dark")

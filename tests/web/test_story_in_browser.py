@@ -93,6 +93,8 @@ def test_a_story_is_co_signed_with_one_click_on_the_wall(
     page = opened("/stories", "dan", viewport=PHONE)
     page.get_by_role("button", name="I saw it too").click()
     expect(page.get_by_text("You saw it too")).to_be_visible()
-    expect(page.locator(".co-sign")).to_be_focused()  # and not the top of the page, for who goes on by keyboard
+    expect(
+        page.locator(".co-sign")
+    ).to_be_focused()  # and not the top of the page, for who goes on by keyboard
     assert page.url.endswith("/stories")
     assert "11 points" in client_of("dan").get(story).text
