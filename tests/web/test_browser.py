@@ -86,7 +86,9 @@ def test_every_shared_macro_stands_on_the_styleguide(app: Flask, library: str) -
     for name in (library, "styleguide.html"):
         tree = env.parse(env.loader.get_source(env, name)[0])
         for part in [*tree.find_all(nodes.Macro), tree]:
-            called = {call.node for call in part.find_all(nodes.Call)}
+            called = {
+                at for call in part.find_all(nodes.Call) for at in (call.node, *call.args)
+            }  # drawn() is given one
             named = {node.name for node in called if isinstance(node, nodes.Name)}
             calls[getattr(part, "name", name)] = named | {
                 node.attr for node in called if isinstance(node, nodes.Getattr)
