@@ -24,7 +24,7 @@ from leaderboard.weeks import Week
 
 blueprint = Blueprint("weeks", __name__)
 
-PER_PAGE = 12
+PER_PAGE = 6
 MOST_WEEKS = 104
 """Of the file: two years."""
 MOST_LARGE = 3
