@@ -207,7 +207,7 @@ def test_words_that_are_refused_are_not_lost(closed: int, client_of: ClientOf, d
     )
     assert answer.status_code == 422
     assert "Keep me" in answer.text
-    assert "at most 1200 fit" in answer.text
+    assert "at most 1,200 fit" in answer.text
     with db.reading() as session:
         row = session.get_one(ClosedWeek, closed)
         assert (row.opening, row.announced_at) == ("", None)
