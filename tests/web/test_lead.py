@@ -217,7 +217,7 @@ def test_winners_are_announced_from_the_desk_and_called_back_before_any_message_
     assert "What a week!" in kept.text
     wrong = lea.submit(page, {"desk": "yes", words: "x" * 1201, "action": "announce"})
     assert wrong.status_code == 422
-    assert "at most 1200 fit" in wrong.text
+    assert "at most 1,200 fit" in wrong.text
     assert "x" * 1201 in wrong.text
     done = lea.submit(page, {"desk": "yes", words: "She drove.", "action": "announce"}, follow_redirects=True)
     assert "Announced: week 47 of Care." in done.text
