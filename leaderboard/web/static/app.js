@@ -53,21 +53,24 @@ window.addEventListener("pageshow", () => {
 
 // A part that is replaced keeps the place of who goes through it by keyboard: the same link, else the same step of the way.
 // htmx itself finds again only what has an id.
-const STEPS = "a[href], button, select, summary";
-let step = null;
-document.addEventListener("htmx:beforeSwap", ({ detail: { target } }) => {
-  const at = document.activeElement;
-  step = target.contains(at) && !at.id
-    ? { part: target.id, href: at.getAttribute("href"), nth: [...target.querySelectorAll(STEPS)].indexOf(at) }
-    : null;
-});
-document.addEventListener("htmx:afterSwap", () => {
-  const part = step && document.activeElement === document.body && document.getElementById(step.part);
-  if (!part) return;
-  const all = [...part.querySelectorAll(STEPS)];
-  const same = step.href && all.find((one) => one.getAttribute("href") === step.href);
-  (same || all[step.nth])?.focus({ preventScroll: true });
-});
+// In a block: names of its own, beside those of the pages' other scripts.
+{
+  const WAY_STOPS = "a[href], button, select, summary";
+  let stop = null;
+  document.addEventListener("htmx:beforeSwap", ({ detail: { target } }) => {
+    const at = document.activeElement;
+    stop = target.contains(at) && !at.id
+      ? { part: target.id, href: at.getAttribute("href"), nth: [...target.querySelectorAll(WAY_STOPS)].indexOf(at) }
+      : null;
+  });
+  document.addEventListener("htmx:afterSwap", () => {
+    const part = stop && document.activeElement === document.body && document.getElementById(stop.part);
+    if (!part) return;
+    const all = [...part.querySelectorAll(WAY_STOPS)];
+    const same = stop.href && all.find((one) => one.getAttribute("href") === stop.href);
+    (same || all[stop.nth])?.focus({ preventScroll: true });
+  });
+}
 
 // What carries data-live asks for its news while the page is visible. The version it shows goes along as If-None-Match, so
 // that no news is a 304 without a body. It asks for one thing at a time and waits longer while the server does not answer.
