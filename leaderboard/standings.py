@@ -249,7 +249,10 @@ def movement(
         few = {f"person_{n}": item.person_id for n, item in enumerate(standings[start : start + A_FEW])}
         found += SOME.all(session, asked | nobody | few)
     ranks = {item.person_id: item.rank for item in _placed(_crowd(session, asked), found)} if found else {}
-    return [replace(item, before=ranks.get(item.person_id)) for item in standings]
+    return [
+        Standing(item.rank, item.person_id, item.points, ranks.get(item.person_id), item.person)
+        for item in standings
+    ]
 
 
 def total_ever(session: Session, person_id: int) -> int:

@@ -106,12 +106,12 @@ class Postgres:
     number: Iterator[int] = field(default_factory=count)
 
     def __post_init__(self) -> None:
-        self.connection = psycopg.connect(self.url, autocommit=True)
         self.run("CREATE DATABASE migrated")
         _migrate(self.address("migrated"))
 
     def run(self, statement: str) -> None:
-        self.connection.execute(statement)  # type: ignore[call-overload]
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(statement)  # type: ignore[call-overload]
 
     def address(self, name: str) -> str:
         return make_url(self.url).set(database=name).render_as_string(hide_password=False)
@@ -127,10 +127,8 @@ class Postgres:
 
 
 @pytest.fixture(scope="session")
-def postgres(postgres_url: str) -> Iterator[Postgres]:
-    made = Postgres(postgres_url)
-    yield made
-    made.connection.close()
+def postgres(postgres_url: str) -> Postgres:
+    return Postgres(postgres_url)
 
 
 @pytest.fixture(scope="session")

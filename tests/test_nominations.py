@@ -104,7 +104,7 @@ def test_a_story_counts_in_the_week_in_which_it_was_told(db: Database, company: 
         ({"nominees": ("ana2",)}, "nominees", "about somebody else"),  # merged into Ana
         ({"nominees": ("ben",) * 10_000}, "nominees", "At most 8"),
         ({"story": "Too short."}, "story", "70 characters to go"),
-        ({"story": "x" * 2001}, "story", "2001 characters"),
+        ({"story": "x" * 2001}, "story", "2,001 characters"),
         ({"story": "She helped.\0" * 20}, "story", "cannot be shown"),
         ({"story": "She helped.\ud800" * 20}, "story", "cannot be shown"),
         ({"guideline": "speed"}, "guideline", "guideline"),

@@ -106,6 +106,10 @@ def test_the_web_app_starts_no_clock_and_no_thread(db: Database, clock: Clock) -
     """Every web process would have a clock of its own; what starts before a fork is lost after it."""
     before = set(threading.enumerate())
     create_app(settings.read(CONFIG), db, clock)
+    for thread in set(threading.enumerate()) - before:
+        thread.join(
+            1
+        )  # the limits' memory sets off an alarm of a hundredth of a second, which ends by itself
     assert set(threading.enumerate()) == before
 
 

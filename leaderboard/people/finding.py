@@ -1,15 +1,19 @@
 """Finding people and teams, and who leads whom."""
 
 import unicodedata
+from typing import Any
 
 from sqlalchemy import and_, func, or_, update
+from sqlalchemy import select as core_select
 from sqlmodel import Session, col, select
 
 from leaderboard.people.names import MAX_EMAIL, MAX_NAME
+from leaderboard.statements import Statement
 from leaderboard.tables import Person, Team, TeamLead
 from leaderboard.weeks import Week, Zones
 
 TEAMS = select(Team).order_by(func.lower(col(Team.name)))
+TEAM_ROWS = Statement(core_select(Team.__table__).order_by(func.lower(col(Team.name))))  # type: ignore[attr-defined]
 
 
 def find(session: Session, text: str) -> Person | None:
@@ -134,6 +138,11 @@ def directory(
 def teams(session: Session) -> list[Team]:
     """Every team, by name."""
     return list(session.exec(TEAMS))
+
+
+def team_rows(session: Session) -> list[Any]:
+    """The same as rows, which take a third of the time: for pages that are made anew after every change."""
+    return TEAM_ROWS.all(session, {})
 
 
 def zone_of(session: Session, person: Person) -> str:

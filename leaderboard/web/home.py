@@ -190,15 +190,15 @@ def asked_for(db_session: Session) -> Asked:
 
 
 def teams_of(db_session: Session) -> Sequence[Team]:
-    """Every team, by name; for reading only, they are shared."""
-    return kept(db_session, "teams", lambda: people.teams(db_session))
+    """Every team, by name."""
+    return kept(db_session, "teams", lambda: people.team_rows(db_session))
 
 
 def today_of(db_session: Session, viewer: Person, moment: datetime) -> Today:
     """What the calendar of the viewer's team says."""
     team = next((team for team in teams_of(db_session) if team.id == viewer.team_id), None)
     if team is None:  # made a moment ago, after the pulse was asked
-        team = next(team for team in people.teams(db_session) if team.id == viewer.team_id)
+        team = next(team for team in people.team_rows(db_session) if team.id == viewer.team_id)
     zones = people.zones(team)
     week = zones.week_of(moment)
     day = moment.astimezone(ZoneInfo(zones.of(week))).date()

@@ -232,7 +232,7 @@ def manifest() -> Response:
             ],
         )
     response.mimetype = "application/manifest+json"
-    response.headers["Cache-Control"] = f"public, max-age={24 * 3600}"
+    response.headers["Cache-Control"] = f"private, max-age={24 * 3600}"
     return response
 
 

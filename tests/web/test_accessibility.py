@@ -63,6 +63,7 @@ NO_PAGES = {
     "home.board": "a part of the home page, which has it",
     "notices.bell": "a part of every page, which has it",
     "notices.opened": "sends on to what the notice is about",
+    "pages.manifest": "read by browsers, not by people; tests/web/test_installed.py",
     "search.palette": "a part of every page: tests/web/test_search.py opens it",
     "search.found": "a part of the palette",
     "search.my_page": "sends on to one's own page",

@@ -128,7 +128,7 @@ def test_a_board_shows_the_picture_and_none_beside_an_alias(client_of: Client, d
         (b"", "Choose a picture"),
         (b"GIF89a" + bytes(100), "Choose a picture"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'><script>1</script></svg>", "Choose a picture"),
-        (png(16, 16), "32 to 4096 pixels"),
+        (png(16, 16), "32 to 4,096 pixels"),
         (png()[:-20], "damaged"),
         (png().replace(b"IDAT", b"IDAX"), "damaged"),
         (JPEG[:-2], "damaged"),

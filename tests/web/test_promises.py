@@ -106,7 +106,7 @@ def test_how_one_stands_comes_before_the_next_promise(client_of: Client) -> None
     for _ in range(5):
         made(ana)
     before = ana.get("/promises/new").text
-    assert re.search(r"Kept in time.*?100 %", before, re.DOTALL)
+    assert re.search(r"Kept in time.*?100%", before, re.DOTALL)
     assert "You have 5 promises open already" in before
 
 
