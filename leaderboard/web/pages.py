@@ -151,12 +151,12 @@ def language() -> str:
     person = None if request.path.startswith(access.API) else access.viewer()
     if person and person.locale in languages():
         return person.locale
-    return _best_language(request.headers.get("Accept-Language", ""))
+    return _best_language(request.headers.get("Accept-Language", ""), languages())
 
 
 @lru_cache
-def _best_language(accepted: str) -> str:
-    ours = {name.lower().replace("_", "-"): name for name in languages()}
+def _best_language(accepted: str, known: tuple[str, ...]) -> str:
+    ours = {name.lower().replace("_", "-"): name for name in known}
     # Its best_match() takes a later "de" for an earlier "en-GB".
     for wanted, quality in parse_accept_header(accepted, LanguageAccept):
         for name in (wanted.lower(), wanted.lower().partition("-")[0]):

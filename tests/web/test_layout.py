@@ -61,6 +61,10 @@ def test_a_language_that_is_written_from_right_to_left_mirrors_the_page(
         assert brand["x"] > menu["x"], path
         title = page.locator("h1").first
         assert title.evaluate("(title) => getComputedStyle(title).textAlign") in ("start", "right"), path
+        onwards = page.locator(".section-more .icon").evaluate_all(
+            "all => all.map((one) => getComputedStyle(one).scale)"
+        )
+        assert set(onwards) <= {"-1 1"}, path
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, path
 
 
