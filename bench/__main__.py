@@ -31,7 +31,7 @@ def main() -> None:
     asked = argparse.ArgumentParser(prog="./dev bench", description=__doc__)
     asked.add_argument("parts", nargs="*", metavar="PART", help=f"some of {', '.join(PARTS)}; default: all")
     asked.add_argument(
-        "--large", action="store_true", help="10 million lines and 50,000 people: an hour and 10 GB"
+        "--large", action="store_true", help="10 million lines and 50,000 people: half an hour and 10 GB"
     )
     asked.add_argument(
         "--postgres", action="store_true", help="ingest on a PostgreSQL of our own, by 1 and by 2 processes"
