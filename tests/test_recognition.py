@@ -176,19 +176,21 @@ def test_a_winner_has_two_different_witnesses(db: Database, care: make.Company) 
         assert "right shirt" in row.words
 
 
+LUGGAGE = Event(
+    key="csat-1",
+    kind="thanks.received",
+    occurred_at=NOON,
+    agents=("ana@example.com",),
+    customer="mr-ito",
+    ticket="4711",
+    text="She found our luggage!",
+)
+
+
 def test_one_colleague_and_one_customer_are_two_witnesses(db: Database, care: make.Company) -> None:
     with db.writing() as session:
         told(session, care, "chris", "ana")
-        thanks = Event(
-            key="csat-1",
-            kind="thanks.received",
-            occurred_at=NOON,
-            agents=("ana@example.com",),
-            customer="mr-ito",
-            ticket="4711",
-            text="She found our luggage!",
-        )
-        ledger.post(session, "desk", [thanks], NOON)
+        ledger.post(session, "desk", [LUGGAGE], NOON)
         assert won(session, close(session, care)) == {"relationships": ["ana"]}
 
 
@@ -197,15 +199,7 @@ def test_the_words_of_a_win_are_the_story_that_earned_most_the_first_of_equal_on
 ) -> None:
     """A customer's thanks come after every story, whatever they earned."""
     with db.writing() as session:
-        thanks = Event(
-            key="csat-1",
-            kind="thanks.received",
-            occurred_at=NOON,
-            agents=("ana@example.com",),
-            customer="mr-ito",
-            text="She found our luggage!",
-        )
-        ledger.post(session, "desk", [thanks], NOON)
+        ledger.post(session, "desk", [LUGGAGE], NOON)
         for giver, points, text in (
             ("chris", 2, "Little."),
             ("lea", 3, "First."),
