@@ -237,7 +237,8 @@ class Seat:
         except BaseException:
             self.give_up()
             raise
-        session.expunge_all()
+        if session.identity_map:  # facts load no objects
+            session.expunge_all()
         session.info.pop("beat", None)
 
     def _made(self) -> tuple[Connection, Session]:

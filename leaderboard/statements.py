@@ -6,8 +6,8 @@ compiles, and says how each type is written and read; the rest is one call.
 
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
-from functools import partial
+from datetime import UTC, datetime
+from functools import lru_cache, partial
 from operator import itemgetter
 from typing import Any
 
@@ -116,8 +116,29 @@ def _reader(kind: Any, dialect: Any) -> Any:
     return kind.dialect_impl(dialect).result_processor(dialect, None)
 
 
+def _writer(kind: Any, dialect: Any) -> Any:
+    """How our value becomes the driver's; None where it is that already."""
+    if dialect.name == "sqlite" and isinstance(kind, UTCDateTime):
+        return _written  # a fact's moments are the same few in all its rows
+    return kind.dialect_impl(dialect).bind_processor(dialect)
+
+
 def _moment(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(f"{text}+00:00")
+
+
+def _written(moment: datetime | None) -> str | None:
+    if moment is None:
+        return None
+    if moment.utcoffset() is None:
+        raise ValueError("a moment without a time zone")
+    return _text(moment if moment.tzinfo is UTC else moment.astimezone(UTC))
+
+
+@lru_cache(maxsize=256)
+def _text(moment: datetime) -> str:
+    """Of a moment in UTC: elsewhere the two hours when the clocks go back are equal to Python."""
+    return moment.replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 class _Ready:
@@ -140,7 +161,7 @@ class _Ready:
             known = compiled.binds.get(name)
             write: Any = state.processors.get(name)
             if known is not None:
-                write = known.type.dialect_impl(dialect).bind_processor(dialect)
+                write = _writer(known.type, dialect)
             if write:
                 self._writers.append((place, write))
         columns = list(core.exported_columns)

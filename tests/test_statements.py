@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import bindparam, select
@@ -87,3 +88,24 @@ def test_a_refusal_of_the_database_names_no_values(db: Database, company: Compan
     assert "a secret word" not in str(refusal.value)
     with db.reading() as session:
         assert session.connection().execute(select(credit.c.id)).all() == []
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        datetime(2026, 11, 18, 23, 59, 59, 1, tzinfo=ZoneInfo("Pacific/Auckland")),
+        datetime(2026, 10, 25, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"), fold=0),
+        datetime(2026, 10, 25, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"), fold=1),
+        datetime(1970, 1, 1, tzinfo=UTC),
+    ],
+)
+def test_a_moment_of_any_zone_is_written_as_the_usual_way_writes_it(db: Database, moment: datetime) -> None:
+    with db.writing() as session:
+        NEW.scalar(session, VALUES | {"occurred_at": moment})
+        usual = session.connection().execute(FOUND, {"key": "rating/1"}).one()
+        assert usual.occurred_at == moment.astimezone(UTC)
+
+
+def test_a_moment_without_a_zone_is_refused(db: Database) -> None:
+    with db.writing() as session, pytest.raises(ValueError, match="zone"):
+        NEW.scalar(session, VALUES | {"occurred_at": datetime(2026, 11, 18)})  # noqa: DTZ001 (on purpose)

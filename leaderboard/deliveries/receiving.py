@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
-from urllib.parse import quote
 
 from flask_babel import gettext as _
 from sqlalchemy import bindparam, insert, literal_column, select, update
@@ -258,22 +257,15 @@ def _give_up(db: Database, id_: int, reason: str) -> None:
 
 def _kept(plugin: Plugin, headers: Mapping[str, str]) -> dict[str, str]:
     """The headers that a replay may need: none that carries a credential or a secret of this source."""
-    secrets = [value for value in _secret_values(plugin) if value]
     return {
         name: value[:1_000]
-        for name, value in list(headers.items())[:60]
-        if name not in NOT_KEPT and not any(secret in value for secret in secrets)
+        for name, value in islice(headers.items(), 60)
+        if name not in NOT_KEPT and not any(map(value.__contains__, plugin.secret_texts))
     }
 
 
 def _blanked(plugin: Plugin, url: str) -> str:
     """The address without the secret that some tools carry in it; a replay needs no proof any more."""
-    for secret in _secret_values(plugin):
-        for written in (secret, quote(secret, safe="")):
-            url = url.replace(written, "…") if written else url
+    for secret in plugin.secret_texts:
+        url = url.replace(secret, "…")
     return url
-
-
-def _secret_values(plugin: Plugin) -> list[str]:
-    found: list[Any] = [getattr(plugin, name) for name in type(plugin).model_fields]
-    return [value.get_secret_value() for value in found if hasattr(value, "get_secret_value")]

@@ -45,15 +45,12 @@ _OF_CREDIT = (
 )
 _OF_EVENT = ("source", "key", "occurred_at", "giver_id", "object", "ticket", "guideline")
 
-rows = (
-    select(
-        credit.c.id,
-        *(credit.c[name] for name in _OF_CREDIT),
-        *(event.c[name] for name in _OF_EVENT),
-    )
-    .join(event, event.c.id == credit.c.event_id)
-    .where(credit.c.kind.in_(tuple(WITNESS_OF)))
-)
+_stored = select(
+    credit.c.id,
+    *(credit.c[name] for name in _OF_CREDIT),
+    *(event.c[name] for name in _OF_EVENT),
+).join(event, event.c.id == credit.c.event_id)
+rows = _stored.where(credit.c.kind.in_(tuple(WITNESS_OF)))
 
 
 def row_of(
@@ -95,7 +92,8 @@ _SOURCE = event.c.source == bindparam("source")
 _THEIRS = credit.c.person_id + 0 == bindparam("person_id")
 _EARNED = (_THEIRS, credit.c.week < bindparam("before"), credit.c.points > 0)
 
-_earning = rows.where(credit.c.points > 0)
+# Nothing else has points, and SQLite would make a table of the kinds for each question.
+_earning = _stored.where(credit.c.points > 0)
 _by_person = _earning.where(credit.c.person_id == bindparam("person_id"))
 # In one statement, because each is a way to the database and back.
 NEIGHBOURS = Statement(

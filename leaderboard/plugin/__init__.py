@@ -6,9 +6,11 @@ A plugin is its settings plus a few verbs. It only translates: no database, no p
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SecretStr
 
 from leaderboard.plugin.asking import (
     Answer,
@@ -182,6 +184,13 @@ class Plugin(BaseModel):
     """How far a signed time stamp may be from our clock; more where the tool signs long before it sends."""
     key_pairs: ClassVar[Mapping[str, str]] = {}
     """Settings with public keys, each with the setting whose private key signs for it in samples and `simulate`."""
+
+    @cached_property
+    def secret_texts(self) -> tuple[str, ...]:
+        """Every secret of the section, plain and as an address writes it: what is kept of a delivery holds none."""
+        found = [getattr(self, name) for name in type(self).model_fields]
+        plain = [value.get_secret_value() for value in found if isinstance(value, SecretStr)]
+        return tuple(dict.fromkeys(text for one in plain if one for text in (one, quote(one, safe=""))))
 
     def verify(self, delivery: Delivery) -> None:
         """Raise Refused unless the delivery is from the tool. The base refuses: a plugin that cannot verify takes none."""

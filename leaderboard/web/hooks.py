@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 
-from flask import Blueprint, Response, abort, current_app, jsonify, request
+from flask import Blueprint, Request, Response, abort, current_app, jsonify, request
 from flask.sansio.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -80,21 +80,22 @@ def hook(source: str) -> ResponseReturnValue:
         named = f"/hooks/{source}" if SOURCE_NAME.fullmatch(source) else "a name that no source can have"
         refusals.count(NOWHERE, Why("address", named), now())
         return jsonify(error="there is no such source"), 404
+    asked: Request = request._get_current_object()  # type: ignore[attr-defined]  # the proxy looks for it with each word
     try:
-        body = request.get_data(cache=False)
-        if request.content_length is None and len(body) >= (request.max_content_length or 0):
+        body = asked.get_data(cache=False)
+        if asked.content_length is None and len(body) >= (asked.max_content_length or 0):
             abort(413)  # sent in chunks, it was cut where the limit is: its signature would seem wrong
     except RequestEntityTooLarge:
-        most = (request.max_content_length or 0) // 2**20
+        most = (asked.max_content_length or 0) // 2**20
         refusals.count(source, Why("size", f"the body is larger than {most} MB"), now())
         raise
     delivery = Delivery(
         body=body,
-        headers={name.lower(): value for name, value in request.headers.items()},
+        headers={name.lower(): value for name, value in asked.headers.items()},
         received_at=now(),
-        url=config().public_url + request.full_path.rstrip("?"),
-        method=request.method,
-        args=request.args.to_dict(),
+        url=config().public_url + asked.full_path.rstrip("?"),
+        method=asked.method,
+        args=asked.args.to_dict(),
     )
     return take(source, plugin, delivery)
 

@@ -58,6 +58,14 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; manifest-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
+ALWAYS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+}
+"""What every answer says, where its route says nothing else."""
 
 
 def install(app: Flask) -> None:
@@ -239,11 +247,8 @@ def manifest() -> Response:
 def guard(response: Response) -> Response:
     """Headers that keep a page from running or embedding anything but our own files, and from being kept by others."""
     headers = response.headers
-    headers.setdefault("Content-Security-Policy", POLICY)
-    headers.setdefault("X-Content-Type-Options", "nosniff")
-    headers.setdefault("Referrer-Policy", "same-origin")
-    headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
-    headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
+    said = {name.lower() for name, _ in headers}  # once: Werkzeug reads them all for each question
+    headers.extend((name, value) for name, value in ALWAYS.items() if name not in said)
     if request.endpoint == "security.logout":
         headers["Clear-Site-Data"] = '"cache"'  # pages that the browser kept to ask about are nobody else's
     if request.endpoint == "static":
@@ -251,8 +256,8 @@ def guard(response: Response) -> Response:
         response.make_sequence()
         if "v" in request.args:  # the address changes with the contents
             headers["Cache-Control"] = "public, max-age=31536000, immutable"
-    elif "Cache-Control" not in headers:
-        headers["Cache-Control"] = "private, no-store"
+    elif "cache-control" not in said:
+        headers.add("Cache-Control", "private, no-store")
     if request.method == "GET" and response.status_code != 206:  # a part of a file is sent as it is
         compressed: Response = current_app.extensions["compress"].after_request(response)
         return compressed
