@@ -17,13 +17,14 @@ from sqlmodel import Session
 from leaderboard.database import kept
 from leaderboard.points import FairPlay
 from leaderboard.statements import Statement
-from leaderboard.tables import COMPANY, EVERY, Credit, Event, Person, PointsEntry, Score
+from leaderboard.tables import COMPANY, EVERY, Credit, Event, Person, PointsEntry, Score, Team
 
 score = Score.__table__  # type: ignore[attr-defined]
 person = Person.__table__  # type: ignore[attr-defined]
 entry = PointsEntry.__table__  # type: ignore[attr-defined]
 credit = Credit.__table__  # type: ignore[attr-defined]
 event = Event.__table__  # type: ignore[attr-defined]
+team = Team.__table__  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,8 @@ _on_board = and_(
     score.c.period == bindparam("period"),
     score.c.guideline == bindparam("guideline"),
 )
-# Who is ranked (fair play 12): no bots, leavers or merged, nobody who opted out or is away, no newcomers.
+# Who is ranked (fair play 12): no bots, leavers or merged, nobody who opted out or is away, no newcomers; and on the
+# company's board nobody whose team chose to have none.
 _ranked = and_(
     person.c.active,
     person.c.bot.is_(False),
@@ -92,6 +94,10 @@ _ranked = and_(
         person.c.away_until < bindparam("day"),
     ),
     or_(person.c.joined_on.is_(None), person.c.joined_on <= bindparam("joined_by")),
+    or_(
+        score.c.team_id != COMPANY,
+        person.c.team_id.not_in(select(team.c.id).where(team.c.board.is_(False))),
+    ),
 )
 _scores = score.join(person, person.c.id == score.c.person_id)
 _place = tuple_(score.c.points, score.c.person_id)

@@ -506,7 +506,7 @@ def test_a_winner_is_replaced_with_a_reason_that_stays(
             session, drafted, "relationships", care.uids["ben"], "He stood in for her.", lea, MONDAY
         )
         assert won(session, closed) == {"relationships": ["ben"]}
-        (gone,) = recognition.winners(session, closed, lea, dropped=True)
+        (gone,) = recognition.winners_on_desk(session, CONFIG, closed, lea, dropped=True)
         assert (gone.person.name, gone.dropped_reason) == ("Ana", "Ana asked to pass it on.")
         recognition.take_back_drop(session, drafted, row.id or 0, lea)
         assert won(session, closed) == {"relationships": ["ana", "ben"]}

@@ -35,6 +35,7 @@ from leaderboard.recognition.reading import (
     recent,
     standings_of,
     winners,
+    winners_on_desk,
 )
 
 __all__ = [
@@ -75,4 +76,5 @@ __all__ = [
     "undo_announcement",
     "waiting",
     "winners",
+    "winners_on_desk",
 ]

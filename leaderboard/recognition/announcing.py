@@ -20,6 +20,7 @@ from leaderboard.languages import speaking
 from leaderboard.people import leads, leads_of, zones
 from leaderboard.plugin import Invalid
 from leaderboard.recognition.drafting import CATEGORIES, board_name, category_name
+from leaderboard.recognition.keeping import fit
 from leaderboard.tables import ClosedWeek, Person, Recognition, Team
 from leaderboard.weeks import Week, closes_at
 
@@ -37,12 +38,16 @@ class Message:
 
 
 def standing_winners(session: Session, closed: ClosedWeek) -> list[tuple[Recognition, Person]]:
-    """The winners that nobody dropped, in the order of the categories."""
-    return standing_in(session, [closed.id or 0])
+    """The winners that nobody dropped, in the order of the categories.
+
+    Until they are announced without those who are on no board by now: they are not announced at all.
+    """
+    found = standing_in(session, [closed.id or 0])
+    return found if closed.announced_at else [pair for pair in found if pair[1].visibility != "off"]
 
 
 def standing_in(session: Session, closed_ids: Collection[int]) -> list[tuple[Recognition, Person]]:
-    """The same of several closed weeks at once."""
+    """The winners that nobody dropped of several closed weeks at once."""
     found = session.exec(
         select(Recognition, Person)
         .join(Person, col(Person.id) == Recognition.person_id)
@@ -137,7 +142,7 @@ def pick(
     closed = _for_editing(session, closed_id, by)
     found = [one for one in closed.numbers["candidates"].get(category, []) if one["person"] == uid]
     whose = session.exec(select(Person).where(Person.uid == uid)).first()
-    if not found or whose is None:
+    if not found or whose is None or whose.visibility == "off":
         raise Invalid(_("Choose one of those who had two witnesses in this category."), "person")
     if whose.id == by.id:
         raise Invalid(_("Nobody picks themselves."), "person")
@@ -186,6 +191,7 @@ def message(session: Session, config: Config, closed: ClosedWeek) -> Message:
 def _message(session: Session, config: Config, closed: ClosedWeek) -> Message:
     team, week = session.get_one(Team, closed.team_id), Week.parse(closed.week)
     winners = standing_winners(session, closed)
+    said = fit(session, winners, closed.team_id, config.announce.language)
     span = format_interval(week.monday, week.sunday, "yMMMd", locale=get_locale())
     heading = _("%(team)s, week %(number)s", team=team.name, number=week.number)
     parts = [f"{heading} ({span})"]
@@ -194,7 +200,9 @@ def _message(session: Session, config: Config, closed: ClosedWeek) -> Message:
     for category in dict.fromkeys(row.category for row, _whose in winners):
         for row, whose in winners:
             if row.category == category:
-                parts.append(f"★ {category_name(category, BY_SLUG)}: {board_name(whose)}\n{row.words}")
+                parts.append(
+                    f"★ {category_name(category, BY_SLUG)}: {board_name(whose)}\n{said[row.id or 0]}"
+                )
     if not winners:
         parts.append(
             _(
@@ -228,6 +236,12 @@ def announce(
     if reason := not_by(session, closed, by):
         raise Invalid(reason)
     said = message(session, config, closed)
+    pairs = standing_winners(session, closed)
+    for row_id, words in fit(session, pairs, closed.team_id, config.announce.language).items():
+        session.get_one(Recognition, row_id).words = words
+    for row, whose in standing_in(session, [closed_id]):
+        if whose.visibility == "off":
+            session.delete(row)
     values: dict[str, Any] = {
         "announced_at": now,
         "announced_by": by.id if by else None,

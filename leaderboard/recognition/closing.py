@@ -182,7 +182,7 @@ def _drafted(
             "person": whose.uid,
             "points": one.points,
             "witnesses": one.counted,
-            "words": drafting.words(language, drafting.board_name(whose), one, teller),
+            "words": drafting.words(language, whose, one, teller),
             "nomination": story.id if story else None,
         }
 

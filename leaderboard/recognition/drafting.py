@@ -196,15 +196,14 @@ def reason(language: str, points: int, witnesses: int, sharing: int) -> str:
     return f"{said} {_others(language, sharing - 1)}" if sharing > 1 else said
 
 
-def words(language: str, name: str, candidate: Any, teller: str | None) -> str:
-    """What the announcement says of a winner until a lead finds better words: the best story, in its own words."""
-    if candidate.text is None:
-        points, seen_by = (
-            _so_many_points(language, candidate.points),
-            _so_many_witnesses(language, candidate.counted),
-        )
-        said = _saying(language, N_("%(name)s: %(points)s, seen by %(witnesses)s."))
-        return said % {"name": name, "points": points, "witnesses": seen_by}
+def words(language: str, whose: Person | Any, candidate: Any, teller: str | None) -> str:
+    """What the announcement says of a winner until a lead finds better words: the best story, in its own words.
+
+    Of somebody behind an alias no story: it has their name.
+    """
+    name = board_name(whose)
+    if candidate.text is None or whose.visibility == "alias":
+        return in_numbers(language, name, candidate.points, candidate.counted)
     quoted = excerpt(candidate.text)
     if teller:
         said = _saying(language, N_("%(teller)s told us: “%(quoted)s”"))
@@ -212,6 +211,16 @@ def words(language: str, name: str, candidate: Any, teller: str | None) -> str:
     return _saying(language, N_("A customer wrote about %(name)s: “%(quoted)s”")) % {
         "name": name,
         "quoted": quoted,
+    }
+
+
+def in_numbers(language: str, name: str, points: int, witnesses: int) -> str:
+    """The same without anybody's words."""
+    said = _saying(language, N_("%(name)s: %(points)s, seen by %(witnesses)s."))
+    return said % {
+        "name": name,
+        "points": _so_many_points(language, points),
+        "witnesses": _so_many_witnesses(language, witnesses),
     }
 
 

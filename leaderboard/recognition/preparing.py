@@ -12,7 +12,7 @@ from leaderboard.people import zones
 from leaderboard.recognition.announcing import Message, message, not_by, standing_winners
 from leaderboard.recognition.closing import Waiting, waiting
 from leaderboard.recognition.drafting import board_name
-from leaderboard.recognition.reading import Winner, closed_week, winners
+from leaderboard.recognition.reading import Winner, closed_week, winners_on_desk
 from leaderboard.tables import Announcement, Channel, ClosedWeek, Person, Team
 from leaderboard.weeks import Week
 
@@ -74,8 +74,8 @@ def preparation(
         closed=closed,
         ended=ended,
         waiting=None,
-        winners=winners(session, closed, viewer),
-        dropped=winners(session, closed, viewer, dropped=True),
+        winners=winners_on_desk(session, config, closed, viewer),
+        dropped=winners_on_desk(session, config, closed, viewer, dropped=True),
         choices=_choices(session, closed, viewer, {(row.category, row.person_id) for row, _whose in pairs}),
         message=message(session, config, closed),
         not_by_me=not_by(session, closed, viewer),
@@ -97,6 +97,7 @@ def _choices(
         for category, one in listed
         if (whose := people.get(one["person"])) is not None
         and whose.active
+        and whose.visibility != "off"
         and whose.id != viewer.id
         and (category, whose.id) not in taken
     )

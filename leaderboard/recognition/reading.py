@@ -1,21 +1,25 @@
 """What the pages of a week show: frozen numbers and words, later corrections beside them, and the whole company."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from flask_babel import get_locale
 from flask_babel import gettext as _
 from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
+from leaderboard.config import Config
 from leaderboard.guidelines import Prompt, huddle_of
 from leaderboard.ledger import rules_of
-from leaderboard.nominations.seeing import shown_to
+from leaderboard.nominations import cards, shown_to
 from leaderboard.people import Shown, leads, shown, teams, zones
 from leaderboard.recognition.announcing import standing_in, standing_winners
 from leaderboard.recognition.drafting import EVERYBODY
+from leaderboard.recognition.drafting import reason as _reason
+from leaderboard.recognition.keeping import fit, private
 from leaderboard.standings import Board, top
 from leaderboard.tables import (
     EVERY,
@@ -120,20 +124,33 @@ def closed_week(session: Session, team_id: int, week: Week) -> ClosedWeek | None
     ).first()
 
 
-def winners(
-    session: Session, closed: ClosedWeek, viewer: Person, *, dropped: bool = False
+def winners(session: Session, closed: ClosedWeek, viewer: Person) -> tuple[Winner, ...]:
+    """The week's winners as this person sees them on its page, by category."""
+    return tuple(_as_seen(session, standing_winners(session, closed), viewer))
+
+
+def winners_on_desk(
+    session: Session, config: Config, closed: ClosedWeek, viewer: Person, *, dropped: bool = False
 ) -> tuple[Winner, ...]:
-    """The week's winners as this person sees them, by category; or those that were taken out."""
+    """The winners, or those that were taken out, as who prepares the week sees them: why, and the words as they may be said."""
+    pairs = standing_winners(session, closed)
     if dropped:
-        pairs: Iterable[tuple[Recognition, Person]] = session.exec(
-            select(Recognition, Person)
-            .join(Person, col(Person.id) == Recognition.person_id)
-            .where(Recognition.closed_week_id == closed.id, col(Recognition.dropped_at).is_not(None))
-            .order_by(col(Recognition.dropped_at))
+        pairs = list(
+            session.exec(
+                select(Recognition, Person)
+                .join(Person, col(Person.id) == Recognition.person_id)
+                .where(Recognition.closed_week_id == closed.id, col(Recognition.dropped_at).is_not(None))
+                .order_by(col(Recognition.dropped_at))
+            )
         )
-    else:
-        pairs = standing_winners(session, closed)
-    return tuple(_as_seen(session, list(pairs), viewer))
+    said = {row.id or 0: row.words for row, _whose in pairs}
+    if closed.announced_at is None:
+        said = fit(session, pairs, closed.team_id, config.announce.language)
+    stories = _readable(session, viewer, {row.nomination_id for row, _who in pairs if row.nomination_id})
+    return tuple(
+        _winner(row, whose, shown(whose, viewer), row.reason, said[row.id or 0], stories)
+        for row, whose in pairs
+    )
 
 
 def _winners_of(
@@ -152,22 +169,36 @@ def _winners_of(
 def _as_seen(
     session: Session, pairs: Sequence[tuple[Recognition, Person]], viewer: Person
 ) -> Iterator[Winner]:
+    pairs = list(pairs)
     stories = _readable(session, viewer, {row.nomination_id for row, _who in pairs if row.nomination_id})
-    return (
-        Winner(
-            id=row.id or 0,
-            category=row.category,
-            person=_shown(whose, viewer),
-            uid=whose.uid,
-            points=row.points,
-            witnesses=row.witnesses,
-            reason=row.reason,
-            words="" if _hidden(whose, viewer) else row.words,  # they may tell the name
-            story=stories.get(row.nomination_id or 0),
-            drafted=row.drafted,
-            dropped_reason=row.dropped_reason,
+    untold = private(session, pairs)
+    for row, whose in pairs:
+        alone = whose.id == viewer.id
+        behind = whose.visibility == "alias" and not alone
+        # why a lead chose somebody is for leads
+        reason = (
+            row.reason if row.drafted else _reason(str(get_locale() or "en"), row.points, row.witnesses, 1)
         )
-        for row, whose in pairs
+        # a story, and the words too, may tell the name
+        words = "" if _hidden(whose, viewer) or (row.id in untold and not alone) else row.words
+        yield _winner(row, whose, _shown(whose, viewer), reason, words, {} if behind else stories)
+
+
+def _winner(
+    row: Recognition, whose: Person, person: Shown, reason: str, words: str, stories: Mapping[int, str]
+) -> Winner:
+    return Winner(
+        id=row.id or 0,
+        category=row.category,
+        person=person,
+        uid=whose.uid,
+        points=row.points,
+        witnesses=row.witnesses,
+        reason=reason,
+        words=words,
+        story=stories.get(row.nomination_id or 0),
+        drafted=row.drafted,
+        dropped_reason=row.dropped_reason,
     )
 
 
@@ -339,22 +370,20 @@ def _readable(session: Session, viewer: Person, ids: Iterable[int]) -> dict[int,
 
 
 def _stories(session: Session, told: Sequence[dict[str, Any]], viewer: Person) -> tuple[Told, ...]:
-    readable = set(
-        session.exec(
-            select(Nomination.uid).where(
-                col(Nomination.uid).in_([line["story"] for line in told]), shown_to(viewer)
-            )
-        )
+    """As they began then, under the names that the wall tells today: whoever took theirs off is not named here either."""
+    asked = select(Nomination).where(
+        col(Nomination.uid).in_([line["story"] for line in told]), shown_to(viewer)
     )
+    found = {card.id: card for card in cards(session, session.exec(asked).all(), viewer)}
     return tuple(
         Told(
             line["story"],
             line["guideline"],
-            tuple(line["people"]),
-            line["teller"],
+            tuple(person.name for person in found[line["story"]].nominees),
+            found[line["story"]].nominator.name,
             line["text"],
             line["cosigns"],
         )
         for line in told
-        if line["story"] in readable
+        if line["story"] in found
     )

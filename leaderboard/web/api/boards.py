@@ -19,12 +19,13 @@ from leaderboard.web.api.seeing import (
     find_person,
     is_final,
     on_board,
+    person_out,
     with_team,
 )
 from leaderboard.weeks import Week
 
-PRIVATE = ("text", "url", "ticket", "object", "key")
-"""Evidence that is for the person, their leads and admins."""
+OPEN = ("story", "promise", "confirmed", "occurred_at", "due_at")
+"""Evidence that is for everybody who may see the points. The rest, whatever a plugin adds, may be a customer's."""
 
 
 @api.get("/standings")
@@ -151,7 +152,7 @@ def _entry(line: standings.Line, giver: Person | None, trusted: bool) -> shapes.
         evidence["giver"] = giver.handle
     if trusted and line.customer:
         evidence["customer"] = line.customer
-    evidence |= {name: value for name, value in line.evidence.items() if trusted or name not in PRIVATE}
+    evidence |= {name: value for name, value in line.evidence.items() if trusted or name in OPEN}
     return shapes.Entry(
         at=line.at,
         kind=line.kind,
@@ -191,7 +192,7 @@ def what_customers_said(query: shapes.ThanksQuery) -> shapes.ThanksList:
                 id=one.id,
                 said_at=one.said_at,
                 text=one.text,
-                person=on_board(one.person, viewer),
+                person=person_out(one.person),
                 guideline=one.guideline,
                 source=one.source,
                 customer=one.customer if one.person.id in trusted else None,
