@@ -157,151 +157,6 @@ def test_a_week_before_the_teams_first_cannot_be_closed(db: Database, care: make
         recognition.close_week(session, CONFIG, care.teams["Care"], WEEK - 1, MONDAY)
 
 
-# ---------------------------------------------------------------- winners
-
-
-def test_a_winner_has_two_different_witnesses(db: Database, care: make.Company) -> None:
-    """Ana has more points from one colleague than Ben from two; Ben wins."""
-    with db.writing() as session:
-        told(session, care, "chris", "ana", points=30)
-        told(session, care, "chris", "ana", points=20)
-        told(session, care, "chris", "ben", points=8)
-        told(session, care, "ana", "ben", points=8)
-        closed = close(session, care)
-        assert won(session, closed) == {"relationships": ["ben"]}
-        (row, _) = recognition.standing_winners(session, closed)[0]
-        assert (row.points, row.witnesses) == (16, 2)
-        assert "16 points from 2 different witnesses" in row.reason
-        assert "told us" in row.words
-        assert "right shirt" in row.words
-
-
-LUGGAGE = Event(
-    key="csat-1",
-    kind="thanks.received",
-    occurred_at=NOON,
-    agents=("ana@example.com",),
-    customer="mr-ito",
-    ticket="4711",
-    text="She found our luggage!",
-)
-
-
-def test_one_colleague_and_one_customer_are_two_witnesses(db: Database, care: make.Company) -> None:
-    with db.writing() as session:
-        told(session, care, "chris", "ana")
-        ledger.post(session, "desk", [LUGGAGE], NOON)
-        assert won(session, close(session, care)) == {"relationships": ["ana"]}
-
-
-def test_the_words_of_a_win_are_the_story_that_earned_most_the_first_of_equal_ones(
-    db: Database, care: make.Company
-) -> None:
-    """A customer's thanks come after every story, whatever they earned."""
-    with db.writing() as session:
-        ledger.post(session, "desk", [LUGGAGE], NOON)
-        for giver, points, text in (
-            ("chris", 2, "Little."),
-            ("lea", 3, "First."),
-            ("eve", 3, "Second."),
-            ("dan", 0, ""),
-        ):
-            told(session, care, giver, "ana", points=points, text=text)
-        (row, _) = recognition.standing_winners(session, close(session, care))[0]
-        assert (row.points, row.witnesses, row.words) == (16, 5, "Lea told us: “First.”")
-
-
-def test_equal_points_share_the_win(db: Database, care: make.Company) -> None:
-    with db.writing() as session:
-        for whom in ("ana", "ben"):
-            told(session, care, "chris", whom)
-            told(session, care, "lea", whom)
-        closed = close(session, care)
-        assert won(session, closed) == {"relationships": ["ana", "ben"]}
-        assert all(
-            "Shared with one other" in row.reason for row, _ in recognition.standing_winners(session, closed)
-        )
-
-
-def test_the_same_person_wins_the_same_category_once_in_four_weeks(db: Database, care: make.Company) -> None:
-    winners = []
-    with db.writing() as session:
-        for number in range(6):
-            at = NOON + timedelta(weeks=number)
-            for giver in ("chris", "lea"):
-                told(session, care, giver, "ana", points=20, at=at)
-                told(session, care, giver, "ben", points=5, at=at)
-            winners += won(session, close(session, care, WEEK + number)).get("relationships", ["-"])
-    assert winners == ["ana", "ben", "-", "-", "ana", "ben"]
-
-
-def test_a_dropped_win_does_not_keep_one_from_winning_next_week(db: Database, care: make.Company) -> None:
-    with db.writing() as session:
-        ada = session.get_one(Person, care["ada"])
-        for number in range(2):
-            at = NOON + timedelta(weeks=number)
-            for giver in ("chris", "lea"):
-                told(session, care, giver, "ana", at=at)
-            closed = close(session, care, WEEK + number)
-            assert won(session, closed) == {"relationships": ["ana"]}
-            row = recognition.standing_winners(session, closed)[0][0]
-            recognition.drop(session, closed.id or 0, row.id or 0, "It was two people's work.", ada, MONDAY)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"visibility": "off"},
-        {"bot": True},
-        {"active": False},
-        {"away_from": NOON.date(), "away_until": (NOON + timedelta(days=30)).date()},
-        {"joined_on": NOON.date()},
-    ],
-    ids=lambda change: next(iter(change)),
-)
-def test_who_is_not_ranked_does_not_win(db: Database, care: make.Company, change: dict[str, Any]) -> None:
-    with db.writing() as session:
-        for giver in ("chris", "lea"):
-            told(session, care, giver, "ana")
-        whose = session.get_one(Person, care["ana"])
-        for name, value in change.items():
-            setattr(whose, name, value)
-        session.add(whose)
-        session.flush()
-        assert won(session, close(session, care)) == {}
-
-
-def test_leave_is_judged_by_the_week_and_not_by_the_day_of_closing(db: Database, care: make.Company) -> None:
-    with db.writing() as session:
-        for giver in ("chris", "lea"):
-            told(session, care, giver, "ana")
-        whose = session.get_one(Person, care["ana"])
-        whose.away_from, whose.away_until = MONDAY.date(), (MONDAY + timedelta(days=14)).date()
-        session.add(whose)
-        session.flush()
-        assert won(session, close(session, care)) == {"relationships": ["ana"]}
-
-
-def test_help_across_the_aisle_is_told_by_another_team(db: Database, care: make.Company) -> None:
-    with db.writing() as session:
-        told(session, care, "dan", "ana", "team-player", points=5)
-        told(session, care, "eve", "ana", "courtesy-and-respect", points=5)
-        told(session, care, "chris", "ben", "team-player", points=20)
-        told(session, care, "lea", "ben", "team-player", points=20)
-        assert won(session, close(session, care)) == {
-            "team-player": ["ben"],
-            recognition.CROSSED: ["ana"],
-        }
-
-
-def test_a_story_that_was_taken_back_is_no_witness(db: Database, care: make.Company) -> None:
-    with db.writing() as session:
-        told(session, care, "chris", "ana")
-        uid = told(session, care, "lea", "ana")
-        withdrawn(session, uid, NOON)
-        assert won(session, close(session, care)) == {}
-
-
 def test_a_week_without_anything_closes_and_says_so_kindly(db: Database, care: make.Company) -> None:
     with db.writing() as session:
         closed = close(session, care)
@@ -327,6 +182,7 @@ def test_the_frozen_numbers_are_the_ledgers_as_of_closing(db: Database, care: ma
         told(session, care, "chris", "ana", points=10)
         told(session, care, "lea", "ana", "team-player", points=4)
         told(session, care, "ana", "ben", points=10)
+        told(session, care, "max", "dan", points=7)  # of another team
         numbers = close(session, care).numbers
         boards = {
             guideline: [(line["rank"], line["name"], line["points"]) for line in lines]
@@ -339,6 +195,18 @@ def test_the_frozen_numbers_are_the_ledgers_as_of_closing(db: Database, care: ma
         assert numbers["points"] == 24
         assert numbers["facts"] == {"story.accepted": 3}
         assert numbers["team"] == {"name": "Care", "slug": "care", "zone": "Europe/Berlin"}
+
+
+def test_a_rating_that_became_a_recovery_is_frozen_as_that_alone(db: Database, care: make.Company) -> None:
+    with db.writing() as session:
+        about: dict[str, Any] = {"agents": ("ana@example.com",), "customer": "mr-ito", "ticket": "4711"}
+        good = Event("1/good", "rating.good", NOON, object="rating/1", **about)
+        reply = Event("2", "ticket.replied", NOON - timedelta(hours=1), **about)
+        bad = Event("1/bad", "rating.bad", NOON - timedelta(hours=2), object="rating/1", **about)
+        for fact in (good, reply, bad):
+            ledger.post(session, "desk", [fact], NOON)
+        numbers = close(session, care).numbers
+        assert (numbers["points"], numbers["facts"]) == (12, {"rating.recovered": 1})
 
 
 def test_a_fact_that_comes_after_closing_counts_in_the_open_week_and_the_frozen_page_stays(
