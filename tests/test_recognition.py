@@ -182,18 +182,19 @@ def test_the_frozen_numbers_are_the_ledgers_as_of_closing(db: Database, care: ma
         told(session, care, "chris", "ana", points=10)
         told(session, care, "lea", "ana", "team-player", points=4)
         told(session, care, "ana", "ben", points=10)
+        told(session, care, "ana", "chris", points=4)
         told(session, care, "max", "dan", points=7)  # of another team
         numbers = close(session, care).numbers
         boards = {
             guideline: [(line["rank"], line["name"], line["points"]) for line in lines]
             for guideline, lines in numbers["standings"].items()
         }
-        assert boards[""] == [(1, "Ana", 14), (2, "Ben", 10)]
-        assert sorted(boards["relationships"]) == [(1, "Ana", 10), (1, "Ben", 10)]
+        assert boards[""] == [(1, "Ana", 14), (2, "Ben", 10), (3, "Chris", 4)]
+        assert sorted(boards["relationships"]) == [(1, "Ana", 10), (1, "Ben", 10), (3, "Chris", 4)]
         assert boards["team-player"] == [(1, "Ana", 4)]
         assert boards["positive-energy"] == []
-        assert numbers["points"] == 24
-        assert numbers["facts"] == {"story.accepted": 3}
+        assert numbers["points"] == 28
+        assert numbers["facts"] == {"story.accepted": 4}
         assert numbers["team"] == {"name": "Care", "slug": "care", "zone": "Europe/Berlin"}
 
 

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from leaderboard import ledger, recognition
+from leaderboard.config import OWN_SOURCE
 from leaderboard.database import Database
+from leaderboard.ledger import Share
 from leaderboard.plugin import Event
-from leaderboard.tables import Person
+from leaderboard.tables import Person, Team
 from tests import make
 from tests.make import NOON
 from tests.test_recognition import MONDAY, WEEK, care, close, told, withdrawn, won
@@ -108,6 +110,20 @@ def test_equal_points_share_the_win(db: Database, care: make.Company) -> None:
         )
 
 
+def test_all_who_have_as_many_points_share_the_win_however_many_they_are(
+    db: Database, care: make.Company
+) -> None:
+    with db.writing() as session:
+        team = session.get_one(Team, care.teams["Care"])
+        crew = [make.person(session, f"crew{number}", team, moment=NOON) for number in range(25)]
+        who = tuple(one.uid for one in crew)
+        for giver in ("chris", "lea"):
+            fact = Event(giver, "story.accepted", NOON, who, object=giver, guideline="relationships")
+            shares = {uid: Share(2, 2, "shared") for uid in who}
+            ledger.post(session, OWN_SOURCE, [fact], NOON, shares=shares, giver_id=care[giver])
+        assert len(won(session, close(session, care))["relationships"]) == len(crew)
+
+
 def test_the_same_person_wins_the_same_category_once_in_four_weeks(db: Database, care: make.Company) -> None:
     winners, others = [], []
     with db.writing() as session:
@@ -174,6 +190,14 @@ def test_who_is_not_ranked_does_not_win(db: Database, care: make.Company, change
         session.add(whose)
         session.flush()
         assert won(session, close(session, care)) == {}
+
+
+def test_who_is_shown_to_their_team_alone_wins_there(db: Database, care: make.Company) -> None:
+    with db.writing() as session:
+        session.get_one(Person, care["ana"]).visibility = "team"
+        for giver in ("chris", "lea"):
+            told(session, care, giver, "ana")
+        assert won(session, close(session, care)) == {"relationships": ["ana"]}
 
 
 def test_leave_is_judged_by_the_week_and_not_by_the_day_of_closing(db: Database, care: make.Company) -> None:
