@@ -432,7 +432,7 @@ def test_nobody_announces_their_own_win_and_a_leads_win_needs_an_admin(
         lea, closed_id = who(session, "lea"), closed.id or 0
         assert won(session, closed) == {"relationships": ["lea"]}
         row = recognition.standing_winners(session, closed)[0][0]
-        with pytest.raises(Invalid, match="among the winners"):
+        with pytest.raises(Invalid, match="You are among"):
             recognition.announce(session, CONFIG, closed_id, MONDAY, lea)
         with pytest.raises(Invalid, match="own win"):
             recognition.save_words(session, closed_id, lea, "", {row.id or 0: "I was great."})

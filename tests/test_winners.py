@@ -87,6 +87,7 @@ def test_nobody_is_their_own_witness_nor_a_colleague_as_a_customer_and_nothing_w
     with db.writing() as session:
         for whom in ("ana", "ben", "lea"):
             told(session, care, "chris", whom)
+        told(session, care, "ana", "chris", "team-player")
         for giver in ("ada", "lea"):
             told(session, care, giver, "chris", points=0)
         facts = [
