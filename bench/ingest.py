@@ -30,7 +30,6 @@ CONFIG = """
 [server]
 port = {port}
 processes = {processes}
-threads = {threads}
 secret_key = "only for measuring, thirty-two signs"
 log_level = "error"
 [database]
@@ -54,7 +53,6 @@ class Server:
     bare: str = ""
     """The bare route's own copy of the database."""
     processes: int = 1
-    threads: int = 4
     more: str = ""
     port: int = field(default_factory=lambda: _free_port())
 
@@ -69,15 +67,13 @@ class Server:
     @contextmanager
     def running(self) -> Iterator["Server"]:
         """Serve until the end of the block."""
-        text = CONFIG.format(
-            port=self.port, processes=self.processes, threads=self.threads, url=self.url, secret=SECRET
-        )
+        text = CONFIG.format(port=self.port, processes=self.processes, url=self.url, secret=SECRET)
         self.file.write_text(text + self.more)
         known = {"LEADERBOARD_CONFIG": str(self.file), "BENCH_SECRET": SECRET}
         known["BENCH_BARE"] = self.bare
         command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--factory", "bench.served:app"]
         command += ["--port", str(self.port), "--workers", str(self.processes)]
-        command += ["--blocking-threads", str(self.threads), "--log-level", "error", "--no-ws"]
+        command += ["--blocking-threads", str(self.config.server.threads), "--log-level", "error", "--no-ws"]
         process = subprocess.Popen(command, env=os.environ | known, start_new_session=True)
         try:
             self._wait(process)

@@ -23,7 +23,7 @@ def starts(folder: Path) -> list[Figure]:
     db, _ = company(url)
     db.dispose()
     file = folder / "leaderboard.toml"
-    file.write_text(CONFIG.format(port=8123, processes=1, threads=4, url=url, secret=SECRET))
+    file.write_text(CONFIG.format(port=8123, processes=1, url=url, secret=SECRET))
     file.chmod(0o600)
     for package in ("leaderboard", "plugins"):  # as an installation does, and as its libraries are
         compileall.compile_dir(ROOT / package, quiet=1)

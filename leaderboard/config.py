@@ -48,7 +48,8 @@ class Server(Section):
     secret_key: SecretStr = SecretStr("")
     """At least 32 characters; keeps sessions and links. Needed outside the demo."""
     processes: int = Limit(1, ge=1, le=64)
-    threads: int = Limit(4, ge=1, le=256)
+    threads: int = Limit(8, ge=1, le=256)
+    """Of each process. While some wait for the disk, which is asked once for all of them, the others work."""
     trusted_proxies: int = Limit(0, ge=0, le=8)
     """How many reverse proxies stand before us and set X-Forwarded-*."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

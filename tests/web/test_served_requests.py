@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from leaderboard import weeks
+from leaderboard.config import Server
 from leaderboard.database import Database
 from leaderboard.plugin import Secret
 from plugins.demo import DemoDesk
@@ -168,7 +169,7 @@ def test_a_bomb_in_json_is_refused_before_it_is_built(served: Served, body: byte
 def test_slow_bodies_close_the_product_to_nobody(served: Served) -> None:
     """Twice as many as there are threads, each waiting for a byte that does not come."""
     slow = []
-    for number in range(8):
+    for number in range(2 * Server().threads):
         line = socket.create_connection(("127.0.0.1", served.port), timeout=20)
         kind = (head("POST", "/hooks/demo", "Content-Length: 1000"), head("POST", "/sign-in", FORM, CHUNKED))
         line.sendall(kind[number % 2] + b"1")
