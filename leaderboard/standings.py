@@ -142,8 +142,7 @@ WHOLE = Statement(
 )
 
 
-def _asked(board: Board, now: datetime, newcomer_days: int) -> dict[str, Any]:
-    day = now.date()
+def _asked(board: Board, day: date, newcomer_days: int) -> dict[str, Any]:
     return {
         "team_id": board.team_id,
         "period": board.period,
@@ -188,7 +187,7 @@ def top(
     newcomer_days: int = FairPlay().newcomer_days,
 ) -> list[Standing]:
     """The board from its top, or after a (points, person id) that an earlier page ended with."""
-    asked = _asked(board, now, newcomer_days)
+    asked = _asked(board, now.date(), newcomer_days)
     if after:
         place = {"points": after[0], "person_id": after[1], "most": limit}
         rows = BELOW.all(session, asked | place)
@@ -201,14 +200,14 @@ def top(
 
 
 def by_guideline(
-    session: Session, board: Board, now: datetime, newcomer_days: int = FairPlay().newcomer_days
+    session: Session, board: Board, day: date, newcomer_days: int = FairPlay().newcomer_days
 ) -> dict[str, list[tuple[int, Any]]]:
-    """The whole board by every guideline ("" for all) at once; who has no points in one is not on it.
+    """The whole board by every guideline ("" for all) at once, as of a day; who has no points in one is not on it.
 
     Each place is its rank, and a row with `person_id`, `points`, and the person's `uid`, `name`, `alias` and `visibility`.
     """
     found: dict[str, list[tuple[int, Any]]] = {}
-    for row in WHOLE.all(session, _asked(board, now, newcomer_days)):
+    for row in WHOLE.all(session, _asked(board, day, newcomer_days)):
         places = found.setdefault(row.guideline, [])
         shared = places and places[-1][1].points == row.points
         places.append((places[-1][0] if shared else len(places) + 1, row))
@@ -224,7 +223,7 @@ def around(
     newcomer_days: int = FairPlay().newcomer_days,
 ) -> list[Standing]:
     """A person's place with the neighbours above and below; empty when the person is not ranked or has no points yet."""
-    asked = _asked(board, now, newcomer_days)
+    asked = _asked(board, now.date(), newcomer_days)
     mine = MINE.first(session, asked | {"person_id": person_id})
     if mine is None:
         return []
@@ -247,7 +246,7 @@ def movement(
     newcomer_days: int = FairPlay().newcomer_days,
 ) -> list[Standing]:
     """The same standings, each with its rank in the period `before`."""
-    asked = _asked(replace(board, period=before), now, newcomer_days)
+    asked = _asked(replace(board, period=before), now.date(), newcomer_days)
     standings = list(standings)
     found = []
     for start in range(0, len(standings), A_FEW):

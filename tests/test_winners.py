@@ -201,15 +201,20 @@ def test_who_is_shown_to_their_team_alone_wins_there(db: Database, care: make.Co
         assert won(session, close(session, care)) == {"relationships": ["ana"]}
 
 
-def test_leave_is_judged_by_the_week_and_not_by_the_day_of_closing(db: Database, care: make.Company) -> None:
+@pytest.mark.parametrize(
+    ("team", "who", "givers"), [("Care", "ana", "chris lea"), ("Shop", "dan", "eve max")]
+)
+def test_leave_is_judged_by_the_last_day_of_the_week_where_the_team_is_and_not_by_the_day_of_closing(
+    db: Database, care: make.Company, team: str, who: str, givers: str
+) -> None:
     with db.writing() as session:
-        for giver in ("chris", "lea"):
-            told(session, care, giver, "ana")
-        whose = session.get_one(Person, care["ana"])
+        for giver in givers.split():
+            told(session, care, giver, who)
+        whose = session.get_one(Person, care[who])
         whose.away_from, whose.away_until = MONDAY.date(), (MONDAY + timedelta(days=14)).date()
         session.add(whose)
         session.flush()
-        assert won(session, close(session, care)) == {"relationships": ["ana"]}
+        assert won(session, close(session, care, team=team)) == {"relationships": [who]}
 
 
 def test_help_across_the_aisle_is_told_by_another_team(db: Database, care: make.Company) -> None:

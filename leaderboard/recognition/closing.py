@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from flask_babel import gettext as _
@@ -34,7 +34,6 @@ from leaderboard.tables import (
 from leaderboard.weeks import Week, Zones, due_weeks
 from leaderboard.weeks import closes_at as closing_time
 
-INSTANT = timedelta(microseconds=1)
 MOST_STORIES = 60
 MOST_CANDIDATES = 20
 BOARDS = (EVERY, *(one.slug for one in GUIDELINES))
@@ -105,8 +104,7 @@ def close_week(
     _may_close(session, whose, places, week, now)
     fair = rules_of(session, week).fair_play
     # leave and newcomers are judged by the last day of the week, whenever it is closed
-    last = places.ends_at(week) - INSTANT
-    boards = by_guideline(session, Board(str(week), team_id, inside=True), last, fair.newcomer_days)
+    boards = by_guideline(session, Board(str(week), team_id, inside=True), week.sunday, fair.newcomer_days)
     ranked = {row.person_id: row for _rank, row in boards.get(EVERY, ())}
     kinds, candidates = drafting.sums(session, team_id, week, ranked, fair)
     shown = {category: _best(found) for category, found in candidates.items()}

@@ -45,7 +45,6 @@ CATEGORIES = (*(guideline.slug for guideline in GUIDELINES), CROSSED)
 CROSSING = ("story.accepted", "story.cosigned", "help.given")
 NO_WITNESS = ("own_act", "staff_customer", "promise_unconfirmed", "promise_late_made", "promise_late_kept")
 """Reasons for 0 points that also take away the fact's weight as a witness."""
-EVERYBODY = 1_000_000
 EXCERPT = 280
 
 entry = PointsEntry.__table__  # type: ignore[attr-defined]

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flask_babel import get_locale
 from flask_babel import gettext as _
@@ -17,10 +18,9 @@ from leaderboard.ledger import rules_of
 from leaderboard.nominations import cards, shown_to
 from leaderboard.people import Shown, leads, shown, teams, zones
 from leaderboard.recognition.announcing import standing_in, standing_winners
-from leaderboard.recognition.drafting import EVERYBODY
 from leaderboard.recognition.drafting import reason as _reason
 from leaderboard.recognition.keeping import fit, private
-from leaderboard.standings import Board, top
+from leaderboard.standings import Board, by_guideline
 from leaderboard.tables import (
     EVERY,
     ClosedWeek,
@@ -319,20 +319,10 @@ def corrections(session: Session, closed: ClosedWeek, viewer: Person) -> tuple[C
 
 def _running(session: Session, team: Team, week: Week, now: datetime) -> list[tuple[str, str, int]]:
     """An open week's standings of a team, as they run."""
-    moment = min(now, zones(team).ends_at(week))
+    today = now.astimezone(ZoneInfo(zones(team).of(week))).date()
     newcomer_days = rules_of(session, week).fair_play.newcomer_days
-    places = top(session, Board(str(week), team.id or 0), moment, EVERYBODY, None, newcomer_days)
-    people = {
-        row.id: row
-        for row in session.exec(
-            select(Person).where(col(Person.id).in_([place.person_id for place in places]))
-        )
-    }
-    return [
-        (people[place.person_id].uid, people[place.person_id].name, place.points)
-        for place in places
-        if place.person_id in people
-    ]
+    boards = by_guideline(session, Board(str(week), team.id or 0), min(today, week.sunday), newcomer_days)
+    return [(row.uid, row.name, row.points) for _rank, row in boards.get(EVERY, ())]
 
 
 def _places(session: Session, lines: Sequence[dict[str, Any]], viewer: Person) -> tuple[Place, ...]:
