@@ -326,6 +326,19 @@ def test_what_counted_in_a_closed_week_stays_when_an_account_is_unlinked(
     assert db.write(lambda session: unlink(session, mine, LATER)).waiting == 0
 
 
+def test_what_turns_out_to_be_given_to_oneself_stays_counted_in_a_closed_week(
+    db: Database, company: Company
+) -> None:
+    help_given: Any = {"kind": "help.given", "giver": "agent-7", "object": None, "customer": None}
+    take_in(db, thanks(1, **help_given))
+    close(db, company)
+    take_in(db, thanks(2, 170, **help_given), now=NOON + timedelta(days=7))
+    seven = account(db, "agent-7").id or 0
+    db.write(lambda session: link(session, seven, company["ana"], NOON + timedelta(days=7)))
+    assert (points(db, company["ana"]), points(db, company["ana"], "2026-W48")) == (3, 0)
+    sound(db)
+
+
 def test_nothing_links_by_itself_what_a_person_unlinked(db: Database, company: Company) -> None:
     take_in(db, thanks(1))
     mine = account(db, "ana@example.com").id or 0

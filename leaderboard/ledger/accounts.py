@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, func, null, select
 from sqlmodel import Session
 
 from leaderboard.config import OWN_SOURCE
-from leaderboard.database import insert
+from leaderboard.database import insert, is_postgresql
 from leaderboard.plugin import Event
 from leaderboard.statements import Statement
 from leaderboard.tables import Identity, Person, Team
@@ -20,12 +20,15 @@ team = Team.__table__  # type: ignore[attr-defined]
 
 _merged = person.alias("merged")
 _home = [team.c[name] for name in ("id", "timezone", "next_timezone", "next_timezone_from", "first_week")]
+# Held against linking and unlinking (SQLite has one writer): credits that these do not see would stay where they are for ever.
+# The credits' foreign key takes the same lock a moment later.
 ACCOUNTS = Statement(
     select(identity.c.account, identity.c.id.label("identity_id"), person.c.id.label("person_id"), *_home)
     .outerjoin(_merged, _merged.c.id == identity.c.person_id)
     .outerjoin(person, person.c.id == func.coalesce(_merged.c.merged_into_id, _merged.c.id))
     .outerjoin(team, team.c.id == person.c.team_id)
     .where(identity.c.source == bindparam("source"), identity.c.account == bindparam("name"))
+    .with_for_update(read=True, key_share=True, of=identity)
 )
 PEOPLE = Statement(
     select(person.c.uid.label("account"), null().label("identity_id"), person.c.id.label("person_id"), *_home)
@@ -74,6 +77,9 @@ def accounts_of(session: Session, source: str, events: Iterable[Event], now: dat
             values |= {"email": name if "@" in name else None, "linked_at": now if owner else None}
             connection.execute(insert(session, identity).values(values).on_conflict_do_nothing())
         known |= _known_accounts(session, source, strangers)
+    waiting = [name for name, one in known.items() if one.person_id is None]
+    if waiting and is_postgresql(session):  # somebody may have linked it while the first look waited for them
+        known |= _known_accounts(session, source, waiting)
     return known
 
 

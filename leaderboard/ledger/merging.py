@@ -294,7 +294,7 @@ class Unlinked:
 
 def unlink(session: Session, identity_id: int, now: datetime, by: int | None = None) -> Unlinked:
     """Say that an account is not this person: its facts of open weeks wait again. Nothing links it by itself from now on."""
-    row = session.get_one(Identity, identity_id, populate_existing=True)
+    row = session.get_one(Identity, identity_id, with_for_update=True, populate_existing=True)
     if row.person_id is None:
         return Unlinked(0, 0)
     whose = session.get_one(Person, row.person_id)

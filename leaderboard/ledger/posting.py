@@ -17,7 +17,7 @@ from leaderboard.database import beat, insert_of, is_postgresql, lock_names
 from leaderboard.ledger.accounts import Known, accounts_of
 from leaderboard.ledger.calendar import CLOCK_SKEW, counting
 from leaderboard.ledger.facts import PROMISE_FACTS, RATINGS, REPLIES, Row, credit, event, row_of, rows
-from leaderboard.ledger.settling import count_alone, in_order, settle
+from leaderboard.ledger.settling import closed_week, count_alone, in_order, settle
 from leaderboard.ledger.wholesale import lock_people
 from leaderboard.plugin import Event, Invalid, short_hash
 from leaderboard.points import WITNESS_OF
@@ -144,7 +144,7 @@ def post(
 
 def link(session: Session, identity_id: int, person_id: int, now: datetime, by: int | None = None) -> int:
     """Say that an account is a person; what waited for it is credited now. Returns how many credits that were."""
-    row = session.get_one(Identity, identity_id)
+    row = session.get_one(Identity, identity_id, with_for_update=True, populate_existing=True)
     if row.person_id is not None and row.person_id != person_id:
         raise Invalid(_("This account is linked to somebody else already."))
     whose = session.get_one(Person, person_id)
@@ -180,11 +180,12 @@ def link(session: Session, identity_id: int, person_id: int, now: datetime, by: 
         }
         connection.execute(update(credit).where(credit.c.id == item.id).values(values))
         shaken[person_id] = min(shaken.get(person_id, when.week), when.week)
-    connection.execute(
-        update(event)
-        .where(event.c.source == row.source, event.c.giver == row.account, event.c.giver_id.is_(None))
-        .values(giver_id=person_id)
-    )
+    gave = and_(event.c.source == row.source, event.c.giver == row.account, event.c.giver_id.is_(None))
+    # Given to oneself, it stays nobody's gift where a closed week has counted it: a rebuild would deny it.
+    mine = and_(credit.c.event_id == event.c.id, credit.c.person_id == person_id)
+    frozen = and_(closed_week.c.team_id == credit.c.team_id, closed_week.c.week == credit.c.week)
+    counted = select(credit.c.id).join(closed_week, frozen).where(mine)
+    connection.execute(update(event).where(gave, ~counted.exists()).values(giver_id=person_id))
     given = select(credit.c.person_id, func.min(credit.c.week)).join(event, event.c.id == credit.c.event_id)
     given = given.where(
         event.c.giver_id == person_id, credit.c.person_id == person_id, credit.c.week.is_not(None)
@@ -209,7 +210,7 @@ def customer_key(source: str, customer: str | None) -> str | None:
 
 def _matters(source: str, events: Iterable[Event]) -> set[str]:
     """What these facts are about: two units of work about the same matter wait for each other, whichever comes first."""
-    names = {f"{source}|{item.ticket or item.object}" for item in events if item.ticket or item.object}
+    names = {f"{source}|{thing}" for item in events for thing in (item.ticket, item.object) if thing}
     return names | {
         f"{source}#{item.object if item.kind == 'fact.withdrawn' else item.key}" for item in events
     }

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from flask_babel import gettext as _
-from sqlalchemy import bindparam, func, insert
+from sqlalchemy import bindparam, func, insert, or_
 from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
 
@@ -29,6 +29,7 @@ from leaderboard.tables import (
     Person,
     PointsEntry,
     Recognition,
+    Score,
     Team,
 )
 from leaderboard.weeks import Week, Zones, due_weeks
@@ -47,17 +48,33 @@ recognition = Recognition.__table__  # type: ignore[attr-defined]
 closed_week = ClosedWeek.__table__  # type: ignore[attr-defined]
 event = Event.__table__  # type: ignore[attr-defined]
 entry = PointsEntry.__table__  # type: ignore[attr-defined]
+score = Score.__table__  # type: ignore[attr-defined]
 
 
 def _newest(table: Any) -> Any:
     return select(func.coalesce(func.max(table.c.id), 0)).scalar_subquery()
 
 
-LOCKED = Statement(
-    sql_select(team.c["id", "name", "slug", "first_week", "timezone", "next_timezone", "next_timezone_from"])
-    .where(team.c.id == bindparam("id"))
-    .with_for_update()
+_gone = (
+    sql_select(person.c.team_id)
+    .join(score, score.c.person_id == person.c.id)
+    .where(
+        score.c.team_id == bindparam("id"), score.c.period == bindparam("week"), score.c.guideline == EVERY
+    )
 )
+
+
+def _locked(dialect: str) -> Any:
+    """The team; on PostgreSQL also where those are now who earned here in the week and left: counting them there moves lines
+    here."""
+    held = team.c.id == bindparam("id")
+    if dialect == "postgresql":
+        held = or_(held, team.c.id.in_(_gone))
+    names = ("id", "name", "slug", "first_week", "timezone", "next_timezone", "next_timezone_from")
+    return sql_select(*(team.c[name] for name in names)).where(held).order_by(team.c.id).with_for_update()
+
+
+LOCKED = Statement(_locked)
 CLOSE = Statement(
     lambda dialect: (
         insert_of(dialect, closed_week)
@@ -97,7 +114,7 @@ def close_week(
     Weeks close in their order, and only once they have ended; a person may do so before the closing hour. While it runs, no
     points of the team can be posted: a fact is either in the frozen numbers or counts later. Raises Invalid.
     """
-    (whose,) = LOCKED.all(session, {"id": team_id})
+    (whose,) = (row for row in LOCKED.all(session, {"id": team_id, "week": str(week)}) if row.id == team_id)
     if is_closed(session, team_id, week):
         return None
     places = zones(whose)
