@@ -34,6 +34,7 @@ from leaderboard.database import Database, Unavailable, insert
 from leaderboard.health import AUDITED
 from leaderboard.ledger import merging, taking_back
 from leaderboard.plugin import Invalid
+from leaderboard.plugin.reading import legible
 from leaderboard.tables import ClosedWeek, Heartbeat, Reversal, Team
 from leaderboard.weeks import Clock, Week
 
@@ -109,7 +110,7 @@ def tick(job: Job, db: Database, config: Config, clock: Clock) -> bool:
         log.exception("job failed", extra={"job": job.name})
     try:
         with db.writing() as session:
-            _note(session, job.name, started_at, clock(), error[:MAX_ERROR] if error else None)
+            _note(session, job.name, started_at, clock(), legible(error)[:MAX_ERROR] if error else None)
     except Unavailable as problem:
         log.warning("job not noted", extra={"job": job.name, "reason": str(problem)[:MAX_ERROR]})
     return error is None

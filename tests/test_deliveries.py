@@ -361,13 +361,13 @@ def test_the_state_of_each_source_is_told(db: Database, company: Company, desk: 
     deliveries.receive(db, desk, "demo", delivery())
     deliveries.receive(db, desk, "demo", delivery(b"{", NOON + timedelta(minutes=1)))
     deliveries.receive(db, desk, "demo", delivery(agent="stranger", id=2))
-    deliveries.refuse(db, "demo", [(deliveries.Why("signature", "the signature does not match"), 3)], NOON)
+    deliveries.refuse(db, "demo", [(deliveries.Why("signature", "no signature: \0\ud800"), 3)], NOON)
     with db.reading() as session:
         (status,) = deliveries.source_statuses(session, desk)
     assert status.deliveries == {"done": 2, "failed": 1}
     assert status.oldest_pending == NOON + timedelta(minutes=1)
     assert (status.events, status.accounts, status.unlinked) == (2, 2, 1)
-    assert (status.state.refused, status.state.refused_reason) == (3, "the signature does not match")
+    assert (status.state.refused, status.state.refused_reason) == (3, r"no signature: \x00\ud800")
 
 
 def test_a_database_that_is_locked_stores_nothing_and_heals(tmp_path: Any, desk: Config) -> None:

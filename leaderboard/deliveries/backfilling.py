@@ -26,6 +26,7 @@ from leaderboard.deliveries.freezing import FROZEN, Frozen, refuse_frozen
 from leaderboard.deliveries.pulling import WAITS_FOR, http_for
 from leaderboard.deliveries.receiving import take_in
 from leaderboard.plugin import Event, Invalid, Page, Plugin, TryLater
+from leaderboard.plugin.reading import legible
 from leaderboard.tables import Backfill
 from leaderboard.weeks import Clock
 
@@ -165,7 +166,7 @@ def step(db: Database, config: Config, source: str, clock: Clock) -> None:
     except TryLater as error:
         # It is not wrong to wait, however often.
         wait = max(timedelta(seconds=error.seconds), WAITS)
-        _write(db, row, error=str(error), next_step_at=clock() + wait)
+        _write(db, row, error=legible(str(error)), next_step_at=clock() + wait)
     except Invalid as error:
         _failed(db, row, error.message, clock(), moved=pages > 0)
     except Exception:
@@ -222,6 +223,7 @@ def _failed(db: Database, row: Backfill, reason: str, now: datetime, *, moved: b
     with db.reading() as session:
         known = session.get(Backfill, row.source)
     failures = (known.failures if known else 0) + 1
+    reason = legible(reason)
     if moved and failures < MOST_FAILURES:
         _write(db, row, error=reason, failures=failures, next_step_at=now + WAITS * 2**failures)
     else:

@@ -22,6 +22,7 @@ from leaderboard.deliveries.freezing import touch as _touch
 from leaderboard.deliveries.receiving import take_in
 from leaderboard.people import normal_email
 from leaderboard.plugin import Account, Invalid, NoRights, Page, Plugin, TryLater
+from leaderboard.plugin.reading import legible
 from leaderboard.tables import Identity, Person, Source
 from leaderboard.weeks import Clock
 
@@ -236,7 +237,7 @@ def _failed(db: Database, source: str, reason: str, now: datetime, wait: timedel
         query = select(sources.c.pull_failures).where(sources.c.name == source)
         failures = (session.connection().execute(query).scalar() or 0) + 1
         wait = min(max(wait, EVERY * 2 ** min(failures - 1, 5) / 5), LONGEST_WAIT)
-        told = {"pull_failures": failures, "pull_error": reason, "pull_cause": cause}
+        told = {"pull_failures": failures, "pull_error": legible(reason), "pull_cause": cause}
         _touch(session, source, next_pull_at=now + wait, **told)
 
 

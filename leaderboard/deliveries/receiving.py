@@ -19,6 +19,7 @@ from leaderboard.deliveries.bounds import Aside, Hanging
 from leaderboard.deliveries.freezing import FROZEN, Frozen, refuse_frozen
 from leaderboard.ledger import Posted, post
 from leaderboard.plugin import Delivery, Event, Invalid, Plugin
+from leaderboard.plugin.reading import legible
 from leaderboard.statements import Statement
 from leaderboard.tables import Delivery as DeliveryRow
 from leaderboard.tables import Source
@@ -69,9 +70,9 @@ def translate(plugin: Plugin, delivery: Delivery) -> tuple[list[Event], str | No
             if not isinstance(event, Event):
                 raise TypeError(f"events() yielded {type(event).__name__}, not Event")
     except Invalid as error:
-        return [], error.message
+        return [], legible(error.message)
     except Exception:  # noqa: BLE001 (a plugin is not ours; what it raises is kept with the delivery)
-        return [], "the plugin failed:\n" + "".join(traceback.format_exc(limit=-4))[-4000:]
+        return [], "the plugin failed:\n" + legible(traceback.format_exc(limit=-4))[-4000:]
     return events, None
 
 

@@ -12,6 +12,7 @@ from leaderboard.config import Config
 from leaderboard.database import Database
 from leaderboard.database import insert as upsert
 from leaderboard.plugin import Delivery, Refused
+from leaderboard.plugin.reading import legible
 from leaderboard.tables import Delivery as DeliveryRow
 from leaderboard.tables import Refusal, Source
 
@@ -45,7 +46,7 @@ def refuse(db: Database, source: str, counted: Iterable[tuple[Why, int]], now: d
         connection = session.connection()
         good = last_good(session, source)
         for why, times in counted:
-            reason = why.reason[:MOST_REASON]
+            reason = legible(why.reason)[:MOST_REASON]
             if source != NOWHERE:
                 first = {"refused": times, "refused_at": now, "refused_reason": reason}
                 statement = upsert(session, sources).values(name=source, pull_failures=0, **first)

@@ -113,6 +113,11 @@ def text_of(value: Any, limit: int = 2_000) -> str:
     return value[:limit]
 
 
+def legible(text: str) -> str:
+    """The same text for the record: what no database takes, NUL and lone surrogates, is spelled out."""
+    return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 # Seconds may be left out: Zendesk documents its {{ticket.updated_at_with_timestamp}} as 2013-12-12T05:35Z
 _TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,9}))?)?(Z|[+-][0-9]{2}:?[0-9]{2})?"
