@@ -34,10 +34,12 @@ class Leader:
 class Turn:
     """What the screen shows until its next turn; `story` is None while there is none for everybody's eyes.
 
-    `said` is what a customer wrote to somebody in the story. `won` is the week in which the winners were announced.
+    `teller` told it, if they are for everybody's eyes, and `said` is what a customer wrote to somebody in it. `won` is the week
+    in which the winners were announced.
     """
 
     story: Card | None
+    teller: str | None
     said: Said | None
     leaders: Sequence[Leader]
     won: Week | None
@@ -63,6 +65,7 @@ def turn(session: Session, team: Team, now: datetime, *, after: str = "", hold: 
     won, winners = _winners(session, team, anybody)
     return Turn(
         story=story,
+        teller=story.nominator.name if story and _is_open(story.nominator) else None,
         said=_said(session, story, anybody) if story else None,
         leaders=_leaders(session, team, anybody, now) if team.board else (),
         won=won,

@@ -113,7 +113,7 @@ def stories(
         "MATERIALIZED", dialect="sqlite"
     )  # PostgreSQL looks a story's rank up by its number
     mine = or_(
-        col(Nomination.nominator_id) == viewer.id,
+        nominations.told_by(viewer),
         and_(col(Nomination.state) == "accepted", nominations.about(viewer)),
     )
     query = (
@@ -149,7 +149,7 @@ def _asked(session: Session, looked_for: Sequence[Term]) -> list[Having]:
 def _having(having: Having, viewer: Person) -> CompoundSelect[Any]:
     """The ids of the stories that have this term somewhere where this viewer may read it, if they may see the story."""
     named = having("person_words", "words")
-    own = or_(col(Nomination.nominator_id) == viewer.id, nominations.about(viewer))
+    own = or_(nominations.told_by(viewer), nominations.about(viewer))
     knows_customers = true() if viewer.role in ("lead", "admin") else own
     return union(
         having("story_words", "words"),

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flask_babel import gettext as _
-from sqlalchemy import ColumnElement, exists
+from sqlalchemy import ColumnElement, exists, or_
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from leaderboard import fairness
 from leaderboard.database import beat, insert
-from leaderboard.people import open_to, sees_evidence
+from leaderboard.people import now_known, open_to, sees_evidence
 from leaderboard.plugin import Invalid
 from leaderboard.tables import Credit, Event, FollowUp, Person
 
@@ -43,17 +43,20 @@ def said(
     limit: int = 10,
 ) -> list[Said]:
     """What customers said, the newest first, to people whose thanks this viewer may read; `before` is the last id seen."""
+    account = aliased(Person)
     query = (
         select(Credit, Event, Person)
         .join(Event, col(Event.id) == Credit.event_id)
-        .join(Person, col(Person.id) == Credit.person_id)
+        .join(account, col(account.id) == Credit.person_id)
+        .join(Person, col(Person.id) == now_known(account))
         .where(col(Credit.kind).in_(KINDS), col(Credit.withdrawn_by).is_(None))
         .where(col(Event.text).is_not(None), Event.text != "", open_to(viewer))
         .order_by(col(Credit.id).desc())
         .limit(limit)
     )
     if person_id is not None:
-        query = query.where(Credit.person_id == person_id)
+        theirs = or_(col(Person.id) == person_id, col(Person.merged_into_id) == person_id)
+        query = query.where(col(Credit.person_id).in_(select(Person.id).where(theirs)))
     if team_id is not None:
         query = query.where(Credit.team_id == team_id)
     if before is not None:

@@ -19,9 +19,9 @@ from leaderboard.nominations.judging import (
     waiting_for,
     withdraw,
 )
-from leaderboard.nominations.seeing import about, find, may_see, shown_to
+from leaderboard.nominations.seeing import about, find, may_see, shown_to, told_by
 from leaderboard.nominations.stories import nominees_of as starring
-from leaderboard.nominations.stories import people_in, starring_in
+from leaderboard.nominations.stories import now_known_as, people_in, starring_in
 from leaderboard.nominations.telling import MAX_NAMED, Telling, Told, edit, examine, judging_team, nominate
 from leaderboard.nominations.wall import Card, Wall, card, cards, mine, newest, wall
 
@@ -51,6 +51,7 @@ __all__ = [
     "mine",
     "newest",
     "nominate",
+    "now_known_as",
     "people_in",
     "reopen",
     "show",
@@ -59,6 +60,7 @@ __all__ = [
     "starring_in",
     "take_back",
     "to_judge",
+    "told_by",
     "undo",
     "waiting_for",
     "wall",

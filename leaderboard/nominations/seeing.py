@@ -3,10 +3,12 @@
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, exists, or_
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from leaderboard.nominations.judging import may_judge
 from leaderboard.nominations.stories import teller
+from leaderboard.people import now_known
 from leaderboard.tables import Nomination, Nominee, Person, is_uid
 
 
@@ -51,18 +53,33 @@ def for_the_eyes_of(person_id: Any, team_id: Any) -> ColumnElement[bool]:
         col(Person.visibility) == "off",
         and_(col(Person.visibility) == "team", col(Person.team_id) != team_id),
     )
-    shy = who.join(Person, col(Person.id) == Nominee.person_id).where(keeps_away)
-    own = or_(col(Nomination.nominator_id) == person_id, _about(person_id))
+    account = aliased(Person)
+    shy = (
+        who.join(account, col(account.id) == Nominee.person_id)
+        .join(Person, col(Person.id) == now_known(account))
+        .where(keeps_away)
+    )
+    own = or_(_told_by(person_id), _about(person_id))
     return and_(col(Nomination.state) == "accepted", exists(who), or_(own, ~exists(shy)))
 
 
 def about(person: Person) -> ColumnElement[bool]:
-    """The stories about this person."""
+    """The stories about this person, also by an account that was merged into theirs."""
     return _about(person.id)
 
 
+def told_by(person: Person) -> ColumnElement[bool]:
+    """The stories that this person told, likewise."""
+    return _told_by(person.id)
+
+
 def _about(person_id: Any) -> ColumnElement[bool]:
-    named = select(Nominee.person_id).where(
-        Nominee.nomination_id == col(Nomination.id), Nominee.person_id == person_id
-    )
-    return exists(named)
+    account = aliased(Person)
+    named = select(Nominee.person_id).join(account, col(account.id) == Nominee.person_id)
+    return exists(named.where(Nominee.nomination_id == col(Nomination.id), now_known(account) == person_id))
+
+
+def _told_by(person_id: Any) -> ColumnElement[bool]:
+    account = aliased(Person)
+    teller = select(account.id).where(col(account.id) == col(Nomination.nominator_id))
+    return exists(teller.where(now_known(account) == person_id))

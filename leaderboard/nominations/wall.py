@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, exists, func, or_
 from sqlmodel import Session, col, select
 
 from leaderboard.config import OWN_SOURCE
-from leaderboard.nominations.seeing import for_the_eyes_of, shown_to
+from leaderboard.nominations.seeing import for_the_eyes_of, shown_to, told_by
 from leaderboard.nominations.stories import now_known_as, starring_in
 from leaderboard.plugin import Invalid
 from leaderboard.statements import Statement
@@ -112,7 +112,7 @@ def mine(session: Session, viewer: Person, limit: int = 50) -> list[Card]:
     """The stories that this person told and that wait, were declined or taken back, the newest first."""
     query = (
         select(Nomination)
-        .where(Nomination.nominator_id == viewer.id, Nomination.state != "accepted")
+        .where(told_by(viewer), Nomination.state != "accepted")
         .order_by(col(Nomination.nominated_at).desc(), col(Nomination.id).desc())
     )
     return cards(session, list(session.exec(query.limit(limit))), viewer)

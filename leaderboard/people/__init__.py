@@ -17,7 +17,17 @@ from leaderboard.people.finding import (
 from leaderboard.people.importing import Report, import_csv
 from leaderboard.people.names import MAX_EMAIL, MAX_NAME, clean_name, normal_email, slug_of
 from leaderboard.people.pictures import keep_picture, picture_of, remove_picture
-from leaderboard.people.seeing import Shown, anybody, by_id, named, open_to, sees_evidence, sees_points, shown
+from leaderboard.people.seeing import (
+    Shown,
+    anybody,
+    by_id,
+    named,
+    now_known,
+    open_to,
+    sees_evidence,
+    sees_points,
+    shown,
+)
 from leaderboard.people.sessions import (
     MAX_PASSWORD_BYTES,
     MIN_PASSWORD,
@@ -100,6 +110,7 @@ __all__ = [
     "named",
     "nobody_here",
     "normal_email",
+    "now_known",
     "open_to",
     "person_of_claims",
     "person_of_token",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from sqlalchemy import ColumnElement, and_, bindparam, or_
+from sqlalchemy import ColumnElement, and_, bindparam, func, or_
 from sqlalchemy import select as core_select
 from sqlmodel import Session, col, select
 
@@ -91,6 +91,11 @@ def sees_points(session: Session, viewer: Person, person: Person) -> bool:
 def sees_evidence(session: Session, viewer: Person, person: Person) -> bool:
     """Whether this viewer may read all that is kept with the person's points (customers, tickets): oneself, leads, admins."""
     return viewer.id == person.id or viewer.role == "admin" or leads(session, viewer, person.team_id)
+
+
+def now_known(account: type[Person]) -> ColumnElement[int]:
+    """The id of the person that an account is by now: of whoever it was merged into, else its own."""
+    return func.coalesce(col(account.merged_into_id), col(account.id))
 
 
 def open_to(viewer: Person) -> ColumnElement[bool]:

@@ -9,7 +9,7 @@ from sqlalchemy import delete, func
 from sqlmodel import Session, col, select
 
 from leaderboard.config import parse_clock
-from leaderboard.database import beat
+from leaderboard.database import beat, lock_names
 from leaderboard.people.finding import zones
 from leaderboard.people.names import clean_name, normal_email, slug_of
 from leaderboard.people.sessions import end_sessions
@@ -209,6 +209,8 @@ def add_people(
 
 def change_person(session: Session, person: Person, team: Team, fields: PersonFields, now: datetime) -> None:
     """Change what an admin may. The handle stays, so that addresses do; points stay with the team they were earned in."""
+    if person.role == "admin" and fields.role != "admin":
+        _keep_an_admin(session, person)  # before a row is held: others hold no row when they ask
     email = normal_email(fields.email)
     _refuse_taken(session, email, person.id)
     if email != person.email:
@@ -266,6 +268,7 @@ def reactivate(session: Session, person: Person, now: datetime) -> None:
 
 
 def _keep_an_admin(session: Session, person: Person) -> None:
+    lock_names(session, {"admins"})  # of the last two who go at the same moment, one stays
     others = session.exec(
         select(func.count())
         .select_from(Person)

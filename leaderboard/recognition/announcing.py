@@ -17,6 +17,7 @@ from leaderboard.database import beat
 from leaderboard.fairness import clean_text
 from leaderboard.guidelines import BY_SLUG, huddle_of
 from leaderboard.languages import speaking
+from leaderboard.nominations import now_known_as
 from leaderboard.people import leads, leads_of, zones
 from leaderboard.plugin import Invalid
 from leaderboard.recognition.drafting import CATEGORIES, board_name, category_name
@@ -47,14 +48,15 @@ def standing_winners(session: Session, closed: ClosedWeek) -> list[tuple[Recogni
 
 
 def standing_in(session: Session, closed_ids: Collection[int]) -> list[tuple[Recognition, Person]]:
-    """The winners that nobody dropped of several closed weeks at once."""
+    """The winners that nobody dropped of several closed weeks at once, each with the person that they are by now."""
     found = session.exec(
         select(Recognition, Person)
         .join(Person, col(Person.id) == Recognition.person_id)
         .where(col(Recognition.closed_week_id).in_(closed_ids), col(Recognition.dropped_at).is_(None))
         .order_by(col(Recognition.id))
     )
-    return sorted(found, key=lambda pair: (CATEGORIES.index(pair[0].category), pair[1].name.casefold()))
+    by_now = [(row, now_known_as(session, whose)) for row, whose in found]
+    return sorted(by_now, key=lambda pair: (CATEGORIES.index(pair[0].category), pair[1].name.casefold()))
 
 
 # ---------------------------------------------------------------- who may
@@ -65,7 +67,7 @@ def not_by(session: Session, closed: ClosedWeek, person: Person | None) -> str |
 
     Nobody announces their own win, and a win of one of the team's leads needs an admin.
     """
-    winners = {row.person_id for row, _whose in standing_winners(session, closed)}
+    winners = {whose.id or 0 for _row, whose in standing_winners(session, closed)}
     if person is not None and person.id in winners:
         return str(
             _("You are among the winners, so somebody else announces this week: another lead or an admin.")
@@ -126,7 +128,7 @@ def take_back_drop(session: Session, closed_id: int, recognition_id: int, by: Pe
     """The dropped winner is one again; nobody brings themselves back."""
     closed = _for_editing(session, closed_id, by)
     row = _of_week(session, closed, recognition_id)
-    if row.person_id == by.id:
+    if now_known_as(session, session.get_one(Person, row.person_id)).id == by.id:
         raise Invalid(_("Nobody picks themselves."))
     row.dropped_at = row.dropped_by = row.dropped_reason = None
     session.add(row)
@@ -142,6 +144,7 @@ def pick(
     closed = _for_editing(session, closed_id, by)
     found = [one for one in closed.numbers["candidates"].get(category, []) if one["person"] == uid]
     whose = session.exec(select(Person).where(Person.uid == uid)).first()
+    whose = now_known_as(session, whose) if whose else None
     if not found or whose is None or whose.visibility == "off":
         raise Invalid(_("Choose one of those who had two witnesses in this category."), "person")
     if whose.id == by.id:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from sqlmodel import Session, col, select
 
 from leaderboard.nominations.seeing import shown_to
-from leaderboard.people import anybody
+from leaderboard.people import anybody, now_known
 from leaderboard.recognition.drafting import board_name, excerpt, in_numbers
 from leaderboard.tables import Nomination, Nominee, Person, Recognition
 
@@ -54,7 +54,11 @@ def _open(session: Session, ids: Iterable[int | None], team_id: int) -> set[tupl
     colleague = anybody()
     colleague.team_id = team_id
     readable = select(Nomination.id).where(col(Nomination.id).in_(list(ids)), shown_to(colleague))
-    named = select(Nominee.nomination_id, Nominee.person_id).where(col(Nominee.hidden_at).is_(None))
+    named = (
+        select(Nominee.nomination_id, now_known(Person))
+        .join(Person, col(Person.id) == Nominee.person_id)
+        .where(col(Nominee.hidden_at).is_(None))
+    )
     return set(session.exec(named.where(col(Nominee.nomination_id).in_(readable))))
 
 

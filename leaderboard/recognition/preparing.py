@@ -8,6 +8,7 @@ from sqlmodel import Session, col, select
 
 from leaderboard import announcements
 from leaderboard.config import Config
+from leaderboard.nominations import now_known_as
 from leaderboard.people import zones
 from leaderboard.recognition.announcing import Message, message, not_by, standing_winners
 from leaderboard.recognition.closing import Waiting, waiting
@@ -76,7 +77,7 @@ def preparation(
         waiting=None,
         winners=winners_on_desk(session, config, closed, viewer),
         dropped=winners_on_desk(session, config, closed, viewer, dropped=True),
-        choices=_choices(session, closed, viewer, {(row.category, row.person_id) for row, _whose in pairs}),
+        choices=_choices(session, closed, viewer, {(row.category, whose.id or 0) for row, whose in pairs}),
         message=message(session, config, closed),
         not_by_me=not_by(session, closed, viewer),
         own=frozenset(row.id or 0 for row, whose in pairs if whose.id == viewer.id),
@@ -91,7 +92,10 @@ def _choices(
     """Those who may still be picked: two witnesses at closing, not a winner now, not the viewer, still here."""
     listed = [(category, one) for category, found in closed.numbers["candidates"].items() for one in found]
     uids = {one["person"] for _category, one in listed}
-    people = {row.uid: row for row in session.exec(select(Person).where(col(Person.uid).in_(uids)))}
+    people = {
+        row.uid: now_known_as(session, row)
+        for row in session.exec(select(Person).where(col(Person.uid).in_(uids)))
+    }
     return tuple(
         Choice(category, one["person"], board_name(whose), one["points"], one["witnesses"])
         for category, one in listed

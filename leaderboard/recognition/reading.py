@@ -15,7 +15,7 @@ from sqlmodel import Session, col, select
 from leaderboard.config import Config
 from leaderboard.guidelines import Prompt, huddle_of
 from leaderboard.ledger import rules_of
-from leaderboard.nominations import cards, shown_to
+from leaderboard.nominations import cards, now_known_as, shown_to
 from leaderboard.people import Shown, leads, shown, teams, zones
 from leaderboard.recognition.announcing import standing_in, standing_winners
 from leaderboard.recognition.drafting import reason as _reason
@@ -306,7 +306,7 @@ def corrections(session: Session, closed: ClosedWeek, viewer: Person) -> tuple[C
     return tuple(
         Correction(
             row.posted_at,
-            _shown(whose, viewer),
+            _shown(now_known_as(session, whose), viewer),
             row.points,
             row.kind,
             row.guideline,
@@ -327,7 +327,7 @@ def _running(session: Session, team: Team, week: Week, now: datetime) -> list[tu
 
 def _places(session: Session, lines: Sequence[dict[str, Any]], viewer: Person) -> tuple[Place, ...]:
     people = {
-        row.uid: row
+        row.uid: now_known_as(session, row)
         for row in session.exec(select(Person).where(col(Person.uid).in_([line["person"] for line in lines])))
     }
     return tuple(

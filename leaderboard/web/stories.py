@@ -20,7 +20,7 @@ from leaderboard.nominations import Telling
 from leaderboard.plugin import Invalid
 from leaderboard.points import WHY
 from leaderboard.tables import Nomination, Person, new_uid
-from leaderboard.web import db, now
+from leaderboard.web import config, db, now
 from leaderboard.web.access import lead_only, me
 from leaderboard.web.export import csv_file
 from leaderboard.web.forms import Form
@@ -330,6 +330,7 @@ def story(uid: str) -> ResponseReturnValue:
         stars=any(who.id == viewer.id for _star, who in stars),
         may_judge=any(each.id == viewer.id for each in judges),
         told=told,
+        address=config().public_url + url_for(".story", uid=uid),
         **context,
     )
 

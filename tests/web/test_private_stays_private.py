@@ -4,18 +4,21 @@ import base64
 import re
 from collections.abc import Callable
 from html import unescape
+from threading import Thread
 from typing import Any
 
 import pytest
 from flask import Flask
 from sqlmodel import col, select
 
-from leaderboard import jobs, nominations, recognition
+from leaderboard import jobs, nominations, people, recognition
 from leaderboard.config import Config
 from leaderboard.database import Database
+from leaderboard.ledger import merging
 from leaderboard.nominations import Telling
 from leaderboard.tables import ClosedWeek, Person, Team
 from tests.make import NOON, Clock, Company, a_story
+from tests.test_ledger import take_in, thanks
 from tests.test_recognition import MONDAY, WEEK, told
 from tests.test_standings import give
 from tests.visitor import Visitor
@@ -175,6 +178,91 @@ def test_a_story_that_is_not_for_everybody_any_more_is_not_announced(
     message = announced(client_of, db)
     assert "Ana: 10 points, seen by 2 different witnesses." in message
     assert "told us" not in message
+
+
+# ---------------------------------------------------------------- who is told what
+
+
+def test_of_evidence_colleagues_read_what_is_everybodys(db: Database, call: Call) -> None:
+    take_in(db, thanks(1, evidence={"reason": "Mr Ito was late", "sender": "ito.example"}))
+    (line,) = call("ben", "/people/ana/points").json["entries"]
+    assert set(line["evidence"]) == {"entry", "occurred_at"}
+    (line,) = call("lea", "/people/ana/points").json["entries"]
+    assert line["evidence"]["reason"] == "Mr Ito was late"
+
+
+def test_a_screen_names_no_teller_who_does_not_want_to_stand_on_it(
+    client_of: ClientOf, db: Database, company: Company
+) -> None:
+    tell_of(db, company, "ben", "dan")
+    assert "told by Ben" in client_of("lea").get("/screen").text
+    for choice in ({"on_screens": False}, {"on_screens": True, "visibility": "off"}):
+        change(db, company, "ben", **choice)
+        page = client_of("lea").get("/screen").text
+        assert "They " in page, "the story stays"
+        assert "Ben" not in page
+
+
+@pytest.mark.parametrize("choice", ["off", "team"])
+def test_what_was_said_of_a_merged_account_is_seen_as_its_person_chose(
+    choice: str, closed_on: Closing, client_of: ClientOf, db: Database, company: Company
+) -> None:
+    uid = tell_of(db, company, "lea", "chris")
+    take_in(db, thanks(1, agent="chris@example.com", text="She found our luggage!", customer="Mr Ito"))
+    closed_on()
+    with db.writing() as session:
+        merging.merge(session, company["chris"], company["ana"], "One person, two accounts.", MONDAY)
+    change(db, company, "ana", visibility=choice)
+    ben, dan, ana = client_of("ben"), client_of("dan"), client_of("ana")
+    for path in ("/stories", "/", "/people/ana", "/people/thanks.csv", "/search?q=They"):
+        assert "luggage" not in dan.get(path).text, path
+        assert uid not in dan.get(path).text, path
+    assert dan.get(f"/stories/{uid}").status_code == 404
+    assert (uid in ben.get("/stories").text) == (choice == "team")
+    assert uid in ana.get("/stories").text
+    assert "She found our luggage!" in ana.get("/people/ana").text
+    assert "Mr Ito" in ana.get("/people/ana").text
+    assert f"/stories/{uid}/hide" in ana.get(f"/stories/{uid}").text
+
+
+def test_a_lead_picks_no_account_of_their_own_and_announces_no_win_of_it(
+    closed_on: Closing, client_of: ClientOf, db: Database, company: Company
+) -> None:
+    with db.writing() as session:
+        for giver in ("ana", "ada"):
+            told(session, company, giver, "chris", points=9)
+            told(session, company, giver, "ben", points=5)
+    closed_on()
+    with db.writing() as session:
+        merging.merge(session, company["chris"], company["lea"], "One person, two accounts.", MONDAY)
+    lea = client_of("lea")
+    assert "You are among the winners" in lea.get(DESK).text
+    assert lea.submit(DESK, {"action": "announce"}).status_code == 422
+    lea.submit(f"{DESK}/winners/{winner(db)}/drop", {"reason": "Ben, please."})
+    assert f"relationships {company.uids['chris']}" not in lea.get(DESK).text
+    pick = {"candidate": f"relationships {company.uids['chris']}", "reason": "Why not?"}
+    answer = lea.submit(f"{DESK}/winners", pick)
+    assert answer.status_code == 422
+    assert "Nobody picks themselves." in answer.text
+
+
+def test_two_admins_who_step_down_at_once_leave_one(
+    app: Flask, db: Database, company: Company, client_of: ClientOf
+) -> None:
+    change(db, company, "max", role="admin")
+    max_ = client_of("max")
+    member = {"name": "Max", "email": "max@example.com", "team": "shop", "role": "member"}
+    answers: list[int] = []
+    other = Thread(target=lambda: answers.append(max_.submit("/admin/people/max", member).status_code))
+    with db.writing() as session:
+        people.give_role(session, session.get_one(Person, company["ada"]), "member")
+        other.start()
+        other.join(0.3)  # whoever did not wait for us is done by now
+    other.join()
+    with db.reading() as session:
+        left = session.exec(select(Person.handle).where(Person.role == "admin")).all()
+    assert left == ["max"]
+    assert answers == [200], "the form again, with the reason"
 
 
 # ---------------------------------------------------------------- what these tests tell and close
