@@ -1,6 +1,7 @@
 """Error pages: what happened, what to do now, and a reference number that the log has too."""
 
 import logging
+import re
 import secrets
 
 from flask import Flask, Response, current_app, g, jsonify, make_response, render_template, request
@@ -103,7 +104,12 @@ def answer(error: HTTPException, words: str | None = None) -> Response:
     else:
         title, text = PAGES.get(code) or PAGES[500 if code >= 500 else 400]
         page = render_template(
-            "error.html", code=code, title=_(title), text=words or _(text), reference=reference
+            "error.html",
+            code=code,
+            title=_(title),
+            text=words or _(text),
+            reference=reference,
+            looked_for=looked_for(),
         )
         response = make_response(page)
     response.status_code = code
@@ -111,6 +117,17 @@ def answer(error: HTTPException, words: str | None = None) -> Response:
         (name, value) for name, value in error.get_headers(request.environ) if name != "Content-Type"
     )
     return response
+
+
+def looked_for() -> str:
+    """The words at the end of an address that leads nowhere, to search for: "blue shirt" of /blue-shirt.
+
+    Nothing of an address that holds more than words, or that is one of ours: it may be what only its holder may know.
+    """
+    if request.url_rule and "handle" not in (request.view_args or {}):
+        return ""
+    last = request.path.rstrip("/").rpartition("/")[2]
+    return re.sub(r"[-_.]", " ", last) if re.fullmatch(r"[^\W\d_]+(?:[-_. ][^\W\d_]+)*", last) else ""
 
 
 def path() -> str:

@@ -131,17 +131,21 @@ def _pictures(session: Session, asked: Asked) -> dict[str, Any]:
             for week in next(iter(points.values()))
             if week <= asked.week
         ]
+    voices = [
+        (_("This week so far"), insights.voices(session, asked.shown, asked.week)),
+        (_("Last week"), insights.voices(session, asked.shown, asked.week - 1)),
+    ]
     return {
+        "begun": bool(asked.chosen or told)
+        or any(heard.thanks or heard.unhappy for _when, heard in voices)
+        or any(any(by_week.values()) for by_week in points.values()),
         "over_time": _over_time(session, asked),
         "rhythms": named,
         "by_week": by_week,
         "between": _between(asked, told),
         "names": [name_of(group) for group in _beside(asked)],
         "strangers": _strangers(asked, told),
-        "voices": [
-            (_("This week so far"), insights.voices(session, asked.shown, asked.week)),
-            (_("Last week"), insights.voices(session, asked.shown, asked.week - 1)),
-        ],
+        "voices": voices,
         "told_of_good": insights.TOLD_OF_GOOD,
         "told_of_poor": insights.TOLD_OF_POOR,
         "told_by_the_saying": insights.TOLD_BY_THE_SAYING,

@@ -115,9 +115,19 @@ def test_an_unknown_address_is_a_page_for_everybody(visitor: Visitor) -> None:
 
 
 def test_who_is_signed_in_may_look_for_what_is_not_there(client_of: Callable[[str], Visitor]) -> None:
-    answer = client_of("ana").get("/nowhere")
-    assert answer.status_code == 404
-    assert answer.text.index("There is nothing here") < answer.text.index('class="error-search"')
+    ana = client_of("ana")
+    for path, looked_for in (
+        ("/nowhere", "nowhere"),
+        ("/blue-shirt/", "blue shirt"),
+        ("/people/zoë.mar", "zoë mar"),
+        ("/x/%3Cb%3E", ""),
+        ("/invite/aB3x9-token", ""),
+        (f"/stories/{'ab' * 16}", ""),
+    ):
+        answer = ana.get(path)
+        assert answer.status_code == 404
+        assert answer.text.index("There is nothing here") < answer.text.index('class="error-search"')
+        assert f'name="q" value="{looked_for}"' in answer.text.partition('class="error-search"')[2], path
 
 
 def test_a_form_holds_64_kb_and_a_file_more(broken: Flask, client_of: Callable[[str], Visitor]) -> None:

@@ -159,6 +159,7 @@ def test_nobody_is_named(client_of: Client, some_weeks: Company, db: Database) -
 
 
 def test_a_small_team_is_shown_with_others_only(client_of: Client, db: Database, company: Company) -> None:
+    give(db, ana=1)
     page = client_of("ana").get("/insights").text
     assert '<option value="_joined">Smaller teams together (my team)</option>' in page
     assert client_of("ana").get("/insights?team=_joined").status_code == 200
@@ -181,7 +182,12 @@ def test_a_company_that_is_too_small_is_told_why(client_of: Client, db: Database
 
 
 def test_before_the_first_story_the_page_says_what_will_draw(client_of: Client, two_teams: Company) -> None:
-    page = client_of("ana").get("/insights").text
+    ana = client_of("ana")
+    begin = ana.get("/insights").text.partition("<main")[2]
+    assert "Nothing to draw yet" in begin
+    assert 'href="/nominate"' in begin
+    assert "<select" not in begin, "no choice stands above nothing"
+    page = ana.get("/insights?team=shop").text
     assert page.count("Nothing yet: the first story will draw the first bar.") == 2
     assert "Here you will see how far a good or a poor experience travels" in text(page)
     assert "0 customers" not in text(page)
@@ -196,8 +202,9 @@ def test_one_week_is_said_in_the_singular_where_it_stands_alone(
 
 
 def test_many_teams_are_looked_at_one_by_one(
-    client_of: Client, two_teams: Company, monkeypatch: pytest.MonkeyPatch
+    client_of: Client, db: Database, two_teams: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    give(db, ana=1)
     monkeypatch.setattr("leaderboard.web.insights.MOST_GROUPS", 1)
     page = client_of("ana").get("/insights").text
     assert page.count("There are many teams: choose one above") == 2
@@ -230,7 +237,8 @@ def test_a_week_that_lies_in_two_years_and_a_year_of_53_weeks_keep_their_order(
     assert list(drawn(picture))[-3:] == ["2026-W52", "2026-W53", "2027-W01"]
 
 
-def test_ones_own_team_is_marked_in_the_choice(client_of: Client, two_teams: Company) -> None:
+def test_ones_own_team_is_marked_in_the_choice(client_of: Client, db: Database, two_teams: Company) -> None:
+    give(db, ana=1)
     options = re.findall(r"<option[^>]*>([^<]*)</option>", client_of("dan").get("/insights").text)
     assert options[:3] == ["All teams", "Care", "Shop (my team)"]
 

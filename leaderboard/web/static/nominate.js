@@ -137,7 +137,8 @@ if (form) {
     for (const name of KEPT) {
       if (typeof draft[name] === "string" && draft[name]) form.elements[name].value = draft[name];
     }
-    form.querySelector(".more-fields").open = Boolean(form.elements.customer.value || form.elements.happened_on.value);
+    const more = form.elements.customer.closest("details");
+    more.open = Boolean(form.elements.customer.value || form.elements.happened_on.value);
     for (const person of Array.isArray(draft.nominees) ? draft.nominees : []) choose(person);
     document.getElementById("draft-note").hidden = false;
     window.htmx.trigger("#worth", "worth");
