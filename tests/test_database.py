@@ -12,6 +12,8 @@ from sqlmodel import Session
 
 from leaderboard.database import Database, Unavailable, beat, pulse
 from leaderboard.sqlite import sqlite_affected
+from leaderboard.tables import Heartbeat
+from tests.make import NOON
 
 
 @pytest.mark.parametrize(
@@ -56,6 +58,8 @@ class Waiting:
 
     def __init__(self, db: Database, works: Sequence[Callable[[Session], Any]]) -> None:
         self.outcomes: list[Any] = [None] * len(works)
+        self.too_early: list[Any] = []
+        """What anybody was answered before the commit that holds it."""
         self.commits = 0
         event.listen(db.engine, "commit", self._count)
         threads = [Thread(target=self._run, args=(db, place, work)) for place, work in enumerate(works)]
@@ -64,6 +68,8 @@ class Waiting:
         self.commits -= 1  # that of the unit they waited for
 
     def _count(self, _: Any) -> None:
+        sleep(0.05)  # whoever has an answer already has the time to take it away
+        self.too_early = self.too_early or [outcome for outcome in self.outcomes if outcome is not None]
         self.commits += 1
 
     def _run(self, db: Database, place: int, work: Callable[[Session], Any]) -> None:
@@ -107,6 +113,26 @@ def test_units_that_wait_together_share_one_commit_and_each_gets_its_own_answer(
     waiting = Waiting(file, [beat_and_say(number) for number in range(10)])
     assert waiting.outcomes == list(range(10))
     assert waiting.commits == 1
+    assert waiting.too_early == []
+
+
+def test_units_that_come_one_after_the_other_each_say_that_something_changed(file: Database) -> None:
+    """They share a session, which must not think that it has said so already."""
+    for number in range(3):
+        file.write(beat_and_say(0), together=True)
+        assert beats(file) == number + 1
+
+
+def test_a_unit_sees_what_others_wrote_since_the_last_one(file: Database) -> None:
+    def said(session: Session) -> str | None:
+        return session.get_one(Heartbeat, "clock").error
+
+    with file.writing() as session:
+        session.add(Heartbeat(job="clock", started_at=NOON))
+    assert file.write(said, together=True) is None
+    with file.writing() as session:
+        session.get_one(Heartbeat, "clock").error = "it stands still"
+    assert file.write(said, together=True) == "it stands still"
 
 
 def test_one_that_fails_takes_nobody_along(file: Database) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -16,6 +17,7 @@ from leaderboard.database import Database
 from leaderboard.ledger import post, record_rules
 from leaderboard.points import FairPlay, Points
 from leaderboard.tables import COMPANY, EVERY, PointsEntry, Score
+from leaderboard.tables import Delivery as DeliveryRow
 from leaderboard.tables import Event as EventRow
 from tests import workers
 from tests.make import NOON, Company
@@ -109,6 +111,8 @@ def test_the_same_delivery_a_thousand_times_at_once_earns_once(
     record_property("deliveries of one fact", len(answers))
     assert answers == [202] * trials(1000)
     with db.reading() as session:
+        states = Counter(session.execute(select(DeliveryRow.state)).scalars())
+        assert states == {"done": trials(1000)}, "none that could not be posted and waits"
         assert session.execute(select(func.count()).select_from(EventRow)).scalar_one() == 1
         assert session.execute(select(func.sum(PointsEntry.points))).scalar_one() == 8
     assert_sound(db)

@@ -18,7 +18,8 @@ from leaderboard import recognition
 from leaderboard.audit import rebuild
 from leaderboard.config import Config
 from leaderboard.database import Database
-from leaderboard.ledger import post
+from leaderboard.ledger import post, record_rules
+from leaderboard.points import FairPlay, Points
 from leaderboard.tables import ClosedWeek, Credit, PointsEntry
 from leaderboard.tables import Event as EventRow
 from tests import workers
@@ -47,6 +48,8 @@ def test_whatever_arrives_late_counts_in_the_open_week_and_the_closed_one_stays(
 ) -> None:
     """P6: random facts before the close, others of the same weeks and matters after it."""
     chance = dice(f"late {attempt}")
+    with db.writing() as session:  # as in every company: rules are read together with what is closed
+        record_rules(session, Points(), FairPlay(), NOON)
     for event in random_facts(chance, 20, 40):
         take_in(db, event)
     for team in care.teams.values():

@@ -55,6 +55,11 @@ def test_around_shows_neighbours_with_their_true_ranks(db: Database, company: Co
     with db.reading() as session:
         rows = standings.around(session, WEEK, company["eve"], NOON, each=2)
     assert [(row.rank, row.points) for row in rows] == [(3, 24), (3, 24), (5, 16), (6, 8)]
+    more = [thanks(900 + n, n, "eve@example.com") for n in range(4)]
+    db.write(lambda session: post(session, "desk", more, NOON))  # what all viewers share is counted anew
+    with db.reading() as session:
+        rows = standings.around(session, WEEK, company["eve"], NOON, each=2)
+    assert [(row.rank, row.points) for row in rows] == [(1, 48), (2, 40), (3, 32)]
 
 
 def test_a_team_board_holds_only_what_was_earned_in_the_team(db: Database, company: Company) -> None:
