@@ -410,7 +410,7 @@ def random_facts(chance: random.Random, least: int = 3, most: int = 14) -> list[
     return list(found.values())
 
 
-facts = st.builds(random_facts, st.randoms(use_true_random=False), st.just(6), st.just(24))
+facts = st.builds(random_facts, st.randoms(use_true_random=False), st.just(6), st.just(20))
 limits = st.builds(
     FairPlay,
     points_per_witness_and_week=st.integers(2, 20),
@@ -423,7 +423,7 @@ limits = st.builds(
 
 @pytest.mark.promise(number=5)
 @settings(
-    max_examples=trials(25), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=trials(20), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(facts=facts, limits=limits, seed=st.integers(0, 2**32))
 def test_any_order_and_repetition_gives_the_same_boards(

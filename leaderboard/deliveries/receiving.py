@@ -224,22 +224,24 @@ def work_through(db: Database, config: Config, clock: Clock, most: int = 2_000) 
 
     Of frozen sources nothing is tried. What waited for one that was unfrozen may be much: the next call goes on.
     """
-    began, tried = clock(), 0
-    while tried < most and clock() - began < WORKS_FOR:
-        found = _work_through(db, config, clock, min(most - tried, AT_ONCE))
+    until, tried = clock() + WORKS_FOR, 0
+    while tried < most and clock() < until:
+        found = _work_through(db, config, clock, until, min(most - tried, AT_ONCE))
         tried += found
         if found < AT_ONCE:
             break
     return tried
 
 
-def _work_through(db: Database, config: Config, clock: Clock, most: int) -> int:
+def _work_through(db: Database, config: Config, clock: Clock, until: datetime, most: int) -> int:
     query = select(rows.c.id).where(
         rows.c.state.in_(("failed", "pending")), rows.c.next_try_at <= clock(), rows.c.source.not_in(FROZEN)
     )
     with db.reading() as session:
         due = session.connection().execute(query.order_by(rows.c.next_try_at, rows.c.id).limit(most)).all()
-    for row in due:
+    for number, row in enumerate(due):
+        if clock() >= until:
+            return number
         try:
             replay(db, config, row.id, clock())
         except Frozen:
