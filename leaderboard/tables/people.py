@@ -30,7 +30,8 @@ class Team(SQLModel, table=True):
     """The first week that can be closed; facts older than it count when they arrive."""
     accepts: str = "lead"
     """Whether a lead accepts a story first, or it counts at once."""
-    board: bool = True
+    board: bool = Field(default=True, index=True)
+    """Whether it has one; the company's asks for those that have none."""
     autopilot: bool = False
     """Announce by the clock what the lead has not announced, a day after closing."""
     closes_at: str | None = None
