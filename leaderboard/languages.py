@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
+from typing import Any
 
+from babel import Locale
 from babel.numbers import format_decimal
 from flask import Flask, has_app_context
 from flask_babel import Babel, Domain, force_locale, get_locale
@@ -24,6 +26,17 @@ def grouped(number: int) -> str:
 
 class Counting(Domain):  # type: ignore[misc]  # Flask-Babel has no types
     """Our texts. One that counts writes its count to be read, as "1,234 points", wherever it is said."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._catalogues: dict[Locale | None, Any] = {}
+
+    def get_translations(self) -> Any:
+        """Those of the language that is spoken. Flask-Babel looks for them by its name, which it writes anew for every text."""
+        spoken = get_locale()
+        if spoken not in self._catalogues:
+            self._catalogues[spoken] = super().get_translations()
+        return self._catalogues[spoken]
 
     def ngettext(self, singular: str, plural: str, num: int, **variables: object) -> str:
         said = str(self.get_translations().ngettext(singular, plural, num))

@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any
 
@@ -106,12 +107,10 @@ _downwards = (score.c.points.desc(), score.c.person_id.desc())
 
 _shown = [person.c[name] for name in ("id", "name", "handle", "alias", "visibility", "picture")]
 _ROWS = select(score.c.person_id, score.c.points, *_shown).select_from(_scores).where(_on_board, _ranked)
-_LIMITED = _ROWS.limit(bindparam("most"))
 _HAS_POINTS = score.c.points > 0
-_FROM_TOP = _LIMITED.where(_HAS_POINTS).order_by(*_downwards)
-TOP = Statement(_FROM_TOP)
-BELOW = Statement(_FROM_TOP.where(_place < _given_place))
-ABOVE = Statement(_LIMITED.where(_place > _given_place).order_by(score.c.points, score.c.person_id))
+_FROM_TOP = _ROWS.where(_HAS_POINTS).order_by(*_downwards)
+_BELOW = _FROM_TOP.where(_place < _given_place)
+_ABOVE = _ROWS.where(_place > _given_place).order_by(score.c.points, score.c.person_id)
 MINE = Statement(_ROWS.where(_HAS_POINTS, score.c.person_id == bindparam("person_id")))
 A_FEW = 20
 SOME = Statement(
@@ -140,6 +139,12 @@ WHOLE = Statement(
     )
     .order_by(score.c.guideline, *_downwards)
 )
+
+
+@lru_cache(maxsize=256)
+def _few(query: Any, most: int) -> Statement:
+    """The first of these rows. How many stands in the text: were LIMIT a parameter, SQLite would plan it anew each time."""
+    return Statement(query.limit(most))
 
 
 def _asked(board: Board, day: date, newcomer_days: int) -> dict[str, Any]:
@@ -189,11 +194,10 @@ def top(
     """The board from its top, or after a (points, person id) that an earlier page ended with."""
     asked = _asked(board, now.date(), newcomer_days)
     if after:
-        place = {"points": after[0], "person_id": after[1], "most": limit}
-        rows = BELOW.all(session, asked | place)
+        rows = _few(_BELOW, limit).all(session, asked | {"points": after[0], "person_id": after[1]})
         return _placed(_crowd(session, asked), rows) if rows else []
     found: list[Standing] = []
-    for place_, row in enumerate(TOP.all(session, asked | {"most": limit}), 1):
+    for place_, row in enumerate(_few(_FROM_TOP, limit).all(session, asked), 1):
         rank = found[-1].rank if found and found[-1].points == row.points else place_
         found.append(Standing(rank, row.person_id, row.points, person=row))
     return found
@@ -227,9 +231,9 @@ def around(
     mine = MINE.first(session, asked | {"person_id": person_id})
     if mine is None:
         return []
-    place = asked | {"person_id": person_id, "points": mine.points, "most": each}
-    above = ABOVE.all(session, place)
-    below = BELOW.all(session, place)
+    place = asked | {"person_id": person_id, "points": mine.points}
+    above = _few(_ABOVE, each).all(session, place)
+    below = _few(_BELOW, each).all(session, place)
     return _placed(_crowd(session, asked), [*reversed(above), mine, *below])
 
 

@@ -61,11 +61,43 @@ THANKS = 4
 
 @dataclass(frozen=True)
 class Asked:
-    """Which board the viewer asked for: one of PERIODS, a guideline's slug or "", a team or None for the company."""
+    """Which board the viewer asked for: one of PERIODS, a guideline's slug or "", a team or None for the company.
+
+    `teams` are all that there are to choose from.
+    """
 
     period: str
     guideline: str
     team: Team | None
+    teams: tuple[Team, ...]
+
+    def query(self, period: str) -> dict[str, Any]:
+        """The query that asks for the same board in another period, shortest form."""
+        full = {
+            "period": "" if period == "week" else period,
+            "guideline": self.guideline,
+            "team": self.team.slug if self.team else "",
+        }
+        return {name: value for name, value in full.items() if value}
+
+    def before(self) -> str:
+        """What it is compared with, as people say it."""
+        return str(_(PERIODS[self.period][1]))
+
+    def tabs(self) -> list[tuple[str, str, bool]]:
+        """The same board in each period: its name, its address, and whether it is this one."""
+        return [
+            (_(label), url_for("home.home", **self.query(period)), period == self.period)
+            for period, (label, _before) in PERIODS.items()
+        ]
+
+    def guideline_options(self) -> list[tuple[str, str]]:
+        """What one may choose, and its name."""
+        return [("", _("All five")), *((guideline.slug, _(guideline.name)) for guideline in BY_SLUG.values())]
+
+    def team_options(self) -> list[tuple[str, str]]:
+        """What one may choose, and its name."""
+        return [("", _("All teams")), *((team.slug, team.name) for team in self.teams)]
 
 
 @dataclass(frozen=True)
@@ -97,8 +129,8 @@ class Place:
 class Board:
     """The top few and the viewer's neighbours; `cut` says that more people share the last place shown."""
 
-    top: list[Place]
-    neighbours: list[Place]
+    top: tuple[Place, ...]
+    neighbours: tuple[Place, ...]
     cut: bool
 
 
@@ -121,7 +153,8 @@ def render_home(db_session: Session, viewer: Person, today: Today, version: str)
     stories = nominations.wall(db_session, viewer, today.moment, limit=STORIES).stories
     return render_template(
         "home.html",
-        **board_context(db_session, viewer, asked, today),
+        board=board_of(db_session, viewer, asked, today),
+        asked=asked,
         week=today.week,
         stories=stories,
         nothing_told=not stories,
@@ -152,7 +185,8 @@ def render_news(db_session: Session, viewer: Person, today: Today, version: str)
     is_new = newest not in (None, seen)
     return render_template(
         "_news.html",
-        **board_context(db_session, viewer, asked, today),
+        board=board_of(db_session, viewer, asked, today),
+        asked=asked,
         newest=nominations.wall(db_session, viewer, today.moment, limit=1).stories[0] if is_new else None,
         nothing_told=newest is None,
         version=f'W/"{version}"',
@@ -185,13 +219,16 @@ def asked_for(db_session: Session) -> Asked:
     """What the address asks for; what it does not know is left out."""
     period, guideline = request.args.get("period", ""), request.args.get("guideline", "")
     slug = request.args.get("team", "")
-    team = next((team for team in teams_of(db_session) if team.slug == slug), None)
-    return Asked(period if period in PERIODS else "week", guideline if guideline in BY_SLUG else EVERY, team)
+    teams = teams_of(db_session)
+    team = next((team for team in teams if team.slug == slug), None)
+    return Asked(
+        period if period in PERIODS else "week", guideline if guideline in BY_SLUG else EVERY, team, teams
+    )
 
 
-def teams_of(db_session: Session) -> Sequence[Team]:
+def teams_of(db_session: Session) -> tuple[Team, ...]:
     """Every team, by name."""
-    return kept(db_session, "teams", lambda: people.team_rows(db_session))
+    return kept(db_session, "teams", lambda: tuple(people.team_rows(db_session)))
 
 
 def today_of(db_session: Session, viewer: Person, moment: datetime) -> Today:
@@ -226,7 +263,7 @@ def board_of(db_session: Session, viewer: Person, asked: Asked, today: Today) ->
     moved = standings.movement(
         db_session, asked_board, [*top, *near], period_before(period), moment, newcomer_days
     )
-    places = [place_of(standing, people.shown(standing.person, viewer)) for standing in moved]
+    places = tuple(place_of(standing, people.shown(standing.person, viewer)) for standing in moved)
     return Board(
         top=places[: len(top)],
         neighbours=places[len(top) :],
@@ -240,37 +277,9 @@ def place_of(standing: standings.Standing, person: Shown) -> Place:
     return Place(standing.rank, person, standing.points, moved)
 
 
-def board_context(db_session: Session, viewer: Person, asked: Asked, today: Today) -> dict[str, object]:
-    """All that _board.html needs but its version and its address."""
-    guidelines = [(guideline.slug, _(guideline.name)) for guideline in BY_SLUG.values()]
-    teams = [(team.slug, team.name) for team in teams_of(db_session)]
-    return {
-        "board": board_of(db_session, viewer, asked, today),
-        "asked": asked,
-        "before": _(PERIODS[asked.period][1]),
-        "tabs": [
-            (_(label), url_for(".home", **arguments(asked, period)), period == asked.period)
-            for period, (label, _before) in PERIODS.items()
-        ],
-        "guideline_options": [("", _("All five")), *guidelines],
-        "team_options": [("", _("All teams")), *teams],
-        "csv_url": url_for(".board_csv", **arguments(asked, asked.period)),
-    }
-
-
-def arguments(asked: Asked, period: str) -> dict[str, Any]:
-    """The query that asks for the same board in another period, shortest form."""
-    full = {
-        "period": "" if period == "week" else period,
-        "guideline": asked.guideline,
-        "team": asked.team.slug if asked.team else "",
-    }
-    return {name: value for name, value in full.items() if value}
-
-
 def live_url(asked: Asked, seen: str) -> str:
     """Where an open page asks for its news."""
-    return url_for(".board", **arguments(asked, asked.period), seen=seen or None)
+    return url_for(".board", **asked.query(asked.period), seen=seen or None)
 
 
 def version_of(db_session: Session, viewer: Person, today: Today) -> str:

@@ -12,15 +12,7 @@ from babel import Locale
 from babel.numbers import format_compact_decimal
 from flask import Blueprint, Flask, Response, current_app, g, jsonify, make_response, redirect, request
 from flask.typing import ResponseReturnValue
-from flask_babel import (
-    Babel,
-    format_date,
-    format_datetime,
-    format_percent,
-    get_locale,
-    get_translations,
-    to_user_timezone,
-)
+from flask_babel import Babel, format_date, format_datetime, format_percent, get_locale, to_user_timezone
 from flask_babel import gettext as _
 from flask_compress import Compress
 from jinja2 import pass_context
@@ -74,23 +66,19 @@ def install(app: Flask) -> None:
     # a locale as it is: of a name Babel would make a new one for every page
     babel = Babel(app, locale_selector=lambda: _locale_named(language()), timezone_selector=zone)
     babel.domain_instance = Counting()
-    texts: dict[Locale, Any] = {}
-
-    def catalogue() -> Any:  # Flask-Babel looks for it anew with every text: a sixth of a page's time
-        spoken = _locale()
-        if spoken not in texts:
-            texts[spoken] = get_translations()
-        return texts[spoken]
-
-    rows = Kept(most=5_000)
+    texts = babel.domain_instance
+    rows = Kept(most=2_000)
 
     def drawn(macro: Macro, *values: Hashable) -> str:
-        """What a macro makes of these values: for rows that stand on many people's pages and seldom change."""
+        """What a macro makes of these values: for what stands on many people's pages, or seldom changes.
+
+        It is one of a template that is imported, which does not see the page, and makes use of nothing but its values.
+        """
         return rows.get((macro.name, _locale(), values), 0, lambda: macro(*values))
 
     app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
-        gettext=lambda text: catalogue().gettext(text),
-        ngettext=lambda one, many, number: catalogue().ngettext(one, many, number),
+        gettext=lambda text: texts.get_translations().gettext(text),
+        ngettext=lambda one, many, number: texts.get_translations().ngettext(one, many, number),
         newstyle=True,
     )
     counted: Any = app.jinja_env.globals["ngettext"]

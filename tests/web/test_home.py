@@ -278,3 +278,45 @@ def test_thanks_taken_back_are_gone(client_of: Client, db: Database, company: Co
     take_in(db, thanks(1))
     take_in(db, withdraw("rating/1/thanks"), now=NOON + timedelta(hours=1))
     assert "She found our luggage!" not in client_of("ben").get("/").text
+
+
+def board_for(visitor: Visitor, query: str = "") -> tuple[list[tuple[int, str, int]], list[str], str]:
+    """Its rows, who of them is marked as the viewer, and all of it."""
+    part = visitor.get("/board" + query).text.partition("</section>")[0]
+    mine = [row for row in part.split("<li ") if "standing-me" in row]
+    return rows(part), [name for row in mine for _, name, _ in rows(row)], part
+
+
+def test_a_board_drawn_before_is_shown_to_nobody_whom_it_is_not_for(
+    client_of: Client, db: Database, company: Company, clock: Clock
+) -> None:
+    give(db, ana=4, ben=3, dan=2, eve=1)
+    change(db, company, "ben", visibility="alias", alias="Quiet Owl")
+    change(db, company, "dan", visibility="team")
+    change(db, company, "chris", locale="de")
+    all_see = [(1, "Ana", 32), (2, "Quiet Owl", 24), (3, "Eve", 8)]
+    ben_sees = [(1, "Ana", 32), (2, "Ben", 24), (3, "Eve", 8)]
+    for turn in range(2):  # in the second everything has been drawn
+        for who in ("lea", "ana", "ben", "chris", "lea"):
+            seen, mine, part = board_for(client_of(who))
+            assert seen == (ben_sees if who == "ben" else all_see), who
+            assert mine == ([who.title()] if who in ("ana", "ben") else []), who
+            assert f'"/people/{who}/points">' in part
+            assert ("der Vorwoche" in part, "All five" in part) == (who == "chris", who != "chris")
+        for who, dans in (("ana", []), ("eve", [(1, "Dan", 16)]), ("dan", [(1, "Dan", 16)]), ("lea", [])):
+            seen, mine, part = board_for(client_of(who), "?team=shop")
+            assert seen[: len(dans)] == dans, who
+            assert ("Dan" in part) is bool(dans), who
+            assert mine == ([who.title()] if who in ("eve", "dan") else []), who
+        for period, said in (("month", "Month"), ("week", "Week"), ("year", "Year")):
+            part = board_for(client_of("lea"), f"?period={period}")[2]
+            assert re.findall(r'aria-current="true">(\w+)<', part) == [said]
+            assert f"compare with last {period}" in part
+        take_in(db, thanks(900 + turn, kind="ticket.solved"), now=clock())  # a change, but none of the board
+    change(db, company, "ana", locale="de", changed_at=clock() + timedelta(seconds=1))
+    assert "Alle fünf" in board_for(client_of("ana"))[2]
+    take_in(db, *(thanks(950 + n, agent="ben@example.com") for n in range(3)), now=clock())
+    assert board_for(client_of("lea"))[0][:2] == [(1, "Quiet Owl", 48), (2, "Ana", 32)]
+    change(db, company, "ben", visibility="off")
+    take_in(db, thanks(990, kind="ticket.solved"), now=clock())
+    assert [name for _, name, _ in board_for(client_of("lea"))[0]] == ["Ana", "Eve"]

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from flask import Flask
+from jinja2 import nodes
 
 from leaderboard.web import pages
 from tests.visitor import Visitor
@@ -131,3 +133,31 @@ def test_admins_and_leads_have_their_ways_in(client_of: Client) -> None:
 def test_the_language_falls_back_to_one_we_have(client_of: Client) -> None:
     page = client_of("ana").get("/people", headers={"Accept-Language": "tlh, xx;q=0.9"}).text
     assert '<html lang="en" dir="ltr">' in page
+
+
+READERS = {"request", "session", "g", "viewer", "theme", "csrf_token", "get_flashed_messages"}
+"""What a template may ask that is different for another reader."""
+CLOCKS = {"near_moment", "near_day", "short_moment", "long_moment", "month"}
+"""Filters that write by the reader's zone, or by what day it is."""
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_what_is_drawn_once_for_all_asks_nothing_about_its_reader(app: Flask) -> None:
+    env = app.jinja_env
+    macros, drawn = {}, set()
+    for name in env.list_templates():
+        tree = env.parse(env.loader.get_source(env, name)[0])
+        macros |= {macro.name: macro for macro in tree.find_all(nodes.Macro)}
+        for call in tree.find_all(nodes.Call):
+            if isinstance(call.node, nodes.Name) and call.node.name == "drawn":
+                drawn.add(call.args[0].attr if isinstance(call.args[0], nodes.Getattr) else call.args[0].name)
+    assert drawn == {"standing_row", "board_places", "board_choices", "bell"}
+    reached: set[str] = set()
+    while more := {name for name in drawn if name in macros} - reached:
+        reached |= more
+        for part in (macros[name] for name in more):
+            asked = {name.name for name in part.find_all(nodes.Name)}
+            asked |= {attribute.attr for attribute in part.find_all(nodes.Getattr)}
+            filters = {found.name for found in part.find_all(nodes.Filter)}
+            assert (asked & READERS, filters & CLOCKS) == (set(), set()), part.name
+            drawn |= asked
