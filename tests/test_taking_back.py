@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from leaderboard.database import Database
 from leaderboard.ledger import link
-from leaderboard.ledger.merging import move_strays
+from leaderboard.ledger.merging import move_strays, unlink
 from leaderboard.ledger.taking_back import (
     ask,
     ask_undo,
@@ -187,6 +187,20 @@ def test_a_merge_between_taking_and_giving_back_is_undone_all_the_same(
     sound(db)
     undo(db, merged)
     assert state(db) == before
+    sound(db)
+
+
+def test_what_is_given_back_to_an_account_that_was_unlinked_meanwhile_waits_for_whoever_it_is(
+    db: Database, company: Company
+) -> None:
+    take_in(db, thanks(1), thanks(2, agent="ben@example.com"))
+    number = take_back(db, company)
+    mine = account(db, "ana@example.com").id or 0
+    db.write(lambda session: unlink(session, mine, LATER))
+    give_back(db, company, number)
+    assert (points(db, company["ana"]), points(db, company["ben"])) == (0, 8)
+    db.write(lambda session: link(session, mine, company["chris"], LATER))
+    assert points(db, company["chris"]) == 8
     sound(db)
 
 

@@ -46,14 +46,16 @@ def reverse_all(session: Session, which: ColumnElement[bool], why: str, now: dat
 
 
 def post_again(session: Session, which: ColumnElement[bool], now: datetime) -> None:
-    """Post the last line of each of these credits once more, just as it was; what never had one stays without.
+    """Post the last line of each of these credits once more, just as it was; what never had one, or waits for an account of
+    nobody by now, stays without.
 
     The caller counts open weeks again; in closed ones this is all.
     """
     connection = session.connection()
     before = connection.execute(select(func.max(entry.c.id))).scalar() or 0
     newest = select(func.max(entry.c.id).label("line")).join(credit, credit.c.id == entry.c.credit_id)
-    newest = newest.where(which, credit.c.entry_id.is_(None), entry.c.reverses_id.is_(None))
+    newest = newest.where(which, credit.c.person_id.is_not(None))
+    newest = newest.where(credit.c.entry_id.is_(None), entry.c.reverses_id.is_(None))
     _copy(session, newest.group_by(entry.c.credit_id), None, now)
     mine = and_(entry.c.id > before, entry.c.credit_id == credit.c.id, entry.c.reverses_id.is_(None))
     again = update(credit).where(which, credit.c.entry_id.is_(None), mine)
