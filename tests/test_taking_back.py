@@ -190,6 +190,21 @@ def test_a_merge_between_taking_and_giving_back_is_undone_all_the_same(
     sound(db)
 
 
+def test_what_comes_late_because_it_was_gone_counts_for_whoever_its_person_is_by_then(
+    db: Database, company: Company
+) -> None:
+    take_in(db, thanks(2, agent="chris@example.com"))
+    number = take_back(db, company)
+    close(db, company)
+    merged = one(db, company)
+    give_back(db, company, number, NEXT_WEEK)
+    assert points(db, company["ana"], "2026-W48") == 8
+    sound(db)
+    undo(db, merged, NEXT_WEEK)
+    assert points(db, company["chris"], "2026-W48") == 8
+    sound(db)
+
+
 def test_what_is_given_back_to_an_account_that_was_unlinked_meanwhile_waits_for_whoever_it_is(
     db: Database, company: Company
 ) -> None:

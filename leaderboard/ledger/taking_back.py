@@ -25,12 +25,15 @@ from leaderboard.ledger.merging import clean_reason
 from leaderboard.ledger.settling import closed_week, entry, past_withdrawal
 from leaderboard.ledger.wholesale import count_again, lock_people, post_again, reverse_all
 from leaderboard.plugin import Invalid
-from leaderboard.tables import Reversal, Team
+from leaderboard.tables import Person, Reversal, Team
 from leaderboard.weeks import Week
 
+person = Person.__table__  # type: ignore[attr-defined]
 team = Team.__table__  # type: ignore[attr-defined]
 reversal = Reversal.__table__  # type: ignore[attr-defined]
 
+_merged_into = select(person.c.merged_into_id).where(person.c.id == credit.c.person_id).scalar_subquery()
+_now_known_as = func.coalesce(_merged_into, credit.c.person_id)
 MOST_FACTS = 250_000
 """Of one reversal: writers wait while it is done. Longer times are taken back in parts."""
 
@@ -274,10 +277,11 @@ def _give_back(session: Session, row: Reversal, now: datetime) -> None:
         home = connection.execute(select(team).where(team.c.id == part.team_id)).one()
         when = counting(session, home, part.at, now)
         late = {"counts_at": when.at, "counts_on": when.day, "week": when.week, "late": when.late}
-        late |= {"rules_version": when.rules.version}
+        late |= {"rules_version": when.rules.version, "person_id": _now_known_as}
         here = and_(mine, credit.c.team_id == part.team_id, credit.c.week == part.week)
         connection.execute(update(credit).where(here).values(late))
     people = _people(session, mine)
+    lock_people(session, people)
     connection.execute(update(credit).where(mine).values(withdrawn_by=None))
     _withdraw_again(session, row, back)
     count_again(session, people, now)
