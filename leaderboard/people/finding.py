@@ -32,7 +32,7 @@ def find(session: Session, text: str) -> Person | None:
 
 
 def search(session: Session, text: str, limit: int = 8) -> list[Person]:
-    """Active people whose name, handle or address holds this text, those whose name begins with it first."""
+    """Active people whose name or handle holds this text or whose address it is, those whose name begins with it first."""
     wanted = " ".join(unicodedata.normalize("NFC", text).lower().split())[:MAX_NAME]
     if not wanted or "\0" in wanted or not _is_unicode(wanted):
         return []
@@ -45,7 +45,7 @@ def search(session: Session, text: str, limit: int = 8) -> list[Person]:
                 or_(
                     name.contains(wanted, autoescape=True),
                     col(Person.handle).contains(wanted, autoescape=True),
-                    col(Person.email).startswith(wanted, autoescape=True),
+                    col(Person.email) == wanted,  # a part of it would tell the rest to who has patience
                 )
             )
             .order_by(name.startswith(wanted, autoescape=True).desc(), name, col(Person.id))

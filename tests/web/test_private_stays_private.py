@@ -265,6 +265,17 @@ def test_two_admins_who_step_down_at_once_leave_one(
     assert answers == [200], "the form again, with the reason"
 
 
+def test_nobody_feels_their_way_to_an_address_letter_by_letter(
+    client_of: ClientOf, db: Database, company: Company
+) -> None:
+    tell_of(db, company, "ben", "ana")
+    change(db, company, "ana", email="quiet.owl@example.com")
+    dan = client_of("dan")
+    assert "/people/ana" not in dan.get("/stories?person=quiet.o").text
+    assert "Ana" not in dan.get("/nominate/find?q=quiet.o").text
+    assert "Ana" in dan.get("/nominate/find?q=Quiet.Owl@example.com").text, "who knows it may use it"
+
+
 # ---------------------------------------------------------------- what these tests tell and close
 
 

@@ -49,6 +49,7 @@ def test_a_made_up_host_is_repeated_nowhere(full: Full, client_of: Callable[[str
         answer = ada.application.test_client(use_cookies=False).get(path, headers=headers)
         assert answer.status_code < 500 or path == "/healthz", path
         assert "evil.example" not in answer.text + str(answer.headers), path
+        assert "/sign-in" not in answer.headers.get("Location", "") or path.startswith("/sign-in"), path
         looked += 1
     assert looked > 60
 
@@ -60,6 +61,7 @@ def test_no_private_page_is_kept_where_others_find_it(
     ada = client_of("ada")
     for who, path in pages(full):
         answer = ada.get(path)
+        assert "/sign-in" not in answer.headers.get("Location", "") or who == "public", path
         kept = answer.headers.get("Cache-Control", "")
         if who != "public":
             assert "private" in kept, path

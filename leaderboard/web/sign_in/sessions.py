@@ -14,6 +14,8 @@ from leaderboard.web import access, config, db, now
 
 KEPT = ("_user_id", "_fresh", "_id")
 """What Flask-Login puts into a session; nothing else survives signing in."""
+CODE, SETTING_UP = "security.two_factor_token_validation", "validating_profile"
+"""Where a second factor's code is asked for, and when that is a question to somebody who is signed in."""
 NEEDS_PASSKEYS = "/me"
 """Below this address, and at Flask-Security's own, a person's passkeys are read along."""
 
@@ -67,6 +69,8 @@ def check_input() -> ResponseReturnValue | None:
     """What Flask-Security would take too easily: pages to go to next that are not ours, JSON of any depth."""
     if request.blueprint != "security":
         return None
+    if request.endpoint == CODE and access.viewer() is not None and session.get("tf_state") != SETTING_UP:
+        return redirect("/")  # it would sign out whoever follows a link to it
     if request.is_json:
         abort(415)
     if request.method == "POST" and (credential := request.form.get("credential")):
