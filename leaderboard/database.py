@@ -10,7 +10,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, inspect, select, text
+from sqlalchemy import ARRAY, Connection, Engine, Text, bindparam, create_engine, event, func, inspect, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
 from sqlmodel import Session
@@ -19,7 +19,7 @@ from leaderboard import index
 from leaderboard.gate import Gate, Place
 from leaderboard.gate import Unavailable as Unavailable  # what units of work raise
 from leaderboard.sqlite import sqlite_module
-from leaderboard.statements import Statement, run_text
+from leaderboard.statements import Statement, dialect_of, run_text
 from leaderboard.tables import Pulse
 
 T = TypeVar("T")
@@ -344,22 +344,18 @@ def upsert(table: Any, *, adding: bool = False) -> Statement:
 
 
 def is_postgresql(session: Session) -> bool:
-    return session.get_bind().dialect.name == "postgresql"
+    return dialect_of(session) == "postgresql"
 
 
-LOCK_NAMES = """
-    SELECT pg_advisory_xact_lock(k)
-    FROM (SELECT hashtextextended(n, 0) AS k FROM unnest(CAST(:names AS text[])) AS n ORDER BY 1) AS s
-"""
+_name = func.unnest(bindparam("names", type_=ARRAY(Text))).column_valued("name")
+_keys = select(func.hashtextextended(_name, 0).label("key")).order_by("key").subquery()
+LOCK_NAMES = Statement(select(func.pg_advisory_xact_lock(_keys.c.key).label("held")))
 
 
 def lock_names(session: Session, names: set[str]) -> None:
     """Hold these names until the unit of work ends: transaction locks on PostgreSQL, in order. SQLite has one writer."""
     if is_postgresql(session) and names:
-        session.connection().execute(
-            text(LOCK_NAMES),
-            {"names": sorted(names)},
-        )
+        LOCK_NAMES.run(session, {"names": sorted(names)})
 
 
 BEAT = upsert(Pulse.__table__, adding=True)  # type: ignore[attr-defined]

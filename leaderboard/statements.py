@@ -88,6 +88,11 @@ def _way(session: Session) -> tuple[Any, str, Any]:
     return known
 
 
+def dialect_of(session: Session) -> str:
+    """ "sqlite" or "postgresql"."""
+    return _way(session)[1]
+
+
 def run_text(connection: Any, sql: str) -> None:
     """A text without values, as BEGIN. Raises as SQLAlchemy does."""
     error = connection.dialect.dbapi.Error

@@ -8,7 +8,22 @@ from datetime import datetime
 from typing import Any
 
 from flask_babel import gettext as _
-from sqlalchemy import Boolean, and_, bindparam, func, literal_column, or_, select, update
+from sqlalchemy import (
+    ARRAY,
+    Boolean,
+    ColumnElement,
+    Integer,
+    Select,
+    Text,
+    and_,
+    any_,
+    bindparam,
+    func,
+    literal_column,
+    select,
+    union,
+    update,
+)
 from sqlalchemy import insert as plain_insert
 from sqlmodel import Session
 
@@ -58,6 +73,28 @@ NEW_EVENT = Statement(
         .on_conflict_do_nothing(index_elements=["source", "key"])
         .returning(event.c.id, WITHDRAWN.label("withdrawn"), UNHAPPY.label("unhappy"))
     )
+)
+
+
+def _teams_of(column: ColumnElement[str | None], things: str) -> Select[Any]:
+    theirs = select(credit.c.team_id).join(event, event.c.id == credit.c.event_id)
+    named = column == any_(bindparam(things, type_=ARRAY(Text)))
+    return theirs.where(event.c.source == bindparam("source"), named, credit.c.team_id.is_not(None))
+
+
+# For PostgreSQL alone, which is told many values as one.
+TEAMS_OF = Statement(
+    union(
+        _teams_of(event.c.key, "keys"),
+        _teams_of(event.c.ticket, "tickets"),
+        _teams_of(event.c.object, "objects"),
+    )
+)
+LOCK_TEAMS = Statement(
+    select(team.c.id)
+    .where(team.c.id == any_(bindparam("ids", type_=ARRAY(Integer))))
+    .order_by(team.c.id)
+    .with_for_update(read=True)
 )
 
 
@@ -220,27 +257,23 @@ def _teams_touched(session: Session, source: str, events: Iterable[Event]) -> se
     """The teams of earlier credits that these facts may change. Asked before the events get their ids: closing goes by ids."""
     if not is_postgresql(session):
         return set()
-    about = []
+    about: dict[str, list[str | None]] = {"keys": [], "tickets": [], "objects": []}
     for item in events:
         if item.kind == "fact.withdrawn":
-            about.append(event.c.key == item.object)
+            about["keys"].append(item.object)
         elif item.kind in REPLIES and item.ticket:
-            about.append(event.c.ticket == item.ticket)
+            about["tickets"].append(item.ticket)
         elif item.object:
-            about.append(event.c.object == item.object)
-    if not about:
+            about["objects"].append(item.object)
+    if not any(about.values()):
         return set()
-    query = select(credit.c.team_id).join(event, event.c.id == credit.c.event_id).distinct()
-    query = query.where(event.c.source == source, or_(*about), credit.c.team_id.is_not(None))
-    return set(session.connection().execute(query).scalars())
+    return {row.team_id for row in TEAMS_OF.all(session, {"source": source, **about})}
 
 
 def _lock_teams(session: Session, ids: set[int]) -> None:
     """Hold off the closing of these teams' weeks, which takes the same rows for itself. SQLite has one writer."""
     if is_postgresql(session) and ids:
-        session.connection().execute(
-            select(team.c.id).where(team.c.id.in_(ids)).order_by(team.c.id).with_for_update(read=True)
-        )
+        LOCK_TEAMS.run(session, {"ids": list(ids)})
 
 
 def _values(

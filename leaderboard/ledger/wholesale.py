@@ -4,7 +4,22 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, and_, delete, func, insert, literal, or_, select, update
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Integer,
+    Select,
+    and_,
+    any_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlmodel import Session
 
 from leaderboard.database import beat, is_postgresql
@@ -21,6 +36,7 @@ from leaderboard.ledger.settling import (
     tally,
     wider,
 )
+from leaderboard.statements import Statement
 from leaderboard.tables import Person, Team
 from leaderboard.weeks import Week
 
@@ -162,8 +178,15 @@ def lock_their_teams(session: Session, people: Collection[int]) -> None:
     lock_people(session, people)
 
 
+LOCK_PEOPLE = Statement(
+    select(person.c.id)
+    .where(person.c.id == any_(bindparam("people", type_=ARRAY(Integer))))
+    .order_by(person.c.id)
+    .with_for_update(key_share=True)
+)
+
+
 def lock_people(session: Session, people: Collection[int]) -> None:
     """Only one unit of work at a time counts a person's points."""
     if is_postgresql(session):
-        ids = select(person.c.id).where(person.c.id.in_(list(people))).order_by(person.c.id)
-        session.connection().execute(ids.with_for_update(key_share=True)).all()
+        LOCK_PEOPLE.run(session, {"people": list(people)})
