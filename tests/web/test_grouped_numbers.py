@@ -14,6 +14,7 @@ from jinja2 import pass_context
 from jinja2.runtime import Context
 
 from leaderboard.languages import grouped, speaking
+from leaderboard.people import Shown
 
 sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -85,9 +86,9 @@ def test_a_number_that_is_printed_as_it_is_is_found(app: Flask) -> None:
 @pytest.mark.parametrize(("language", "written"), [("en", "1,234"), ("de", "1.234")])
 def test_a_count_is_written_in_the_readers_language(app: Flask, language: str, written: str) -> None:
     counted = """{% import "components.html" as c %}{{ c.points_word(1234) }}|{{ c.stat("", 1234) }}|
-    {{ c.standing_row({"rank": 1234, "points": 1234, "movement": -1234, "person": {"name": "Ana", "handle": None}}) }}"""
+    {{ c.standing_row({"rank": 1234, "points": 1234, "movement": -1234, "person": ana}) }}"""
     with app.test_request_context(headers={"Accept-Language": language}):
-        page = app.jinja_env.from_string(counted).render()
+        page = app.jinja_env.from_string(counted).render(ana=Shown("Ana"))
         assert (page.count(written), page.count("1234")) == (5, 0)
     with speaking(language):
         assert ngettext("%(num)s point", "%(num)s points", 1234).startswith(written + " ")

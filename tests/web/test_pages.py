@@ -151,7 +151,7 @@ def test_what_is_drawn_once_for_all_asks_nothing_about_its_reader(app: Flask) ->
         for call in tree.find_all(nodes.Call):
             if isinstance(call.node, nodes.Name) and call.node.name == "drawn":
                 drawn.add(call.args[0].attr if isinstance(call.args[0], nodes.Getattr) else call.args[0].name)
-    assert drawn == {"standing_row", "board_places", "board_choices", "bell"}
+    assert drawn == {"board_places", "board_choices", "standing_row", "person_link", "movement", "bell"}
     reached: set[str] = set()
     while more := {name for name in drawn if name in macros} - reached:
         reached |= more
