@@ -10,6 +10,7 @@ from leaderboard import ledger, recognition
 from leaderboard.config import OWN_SOURCE
 from leaderboard.database import Database
 from leaderboard.ledger import Share
+from leaderboard.ledger.merging import merge
 from leaderboard.plugin import Event
 from leaderboard.tables import Person, Team
 from tests import make
@@ -155,6 +156,17 @@ def test_who_won_in_one_team_does_not_win_the_same_in_the_next(db: Database, car
         for giver in ("dan", "eve"):
             told(session, care, giver, "ana", at=NOON + timedelta(weeks=1))
         assert won(session, close(session, care, WEEK + 1, "Shop")) == {}
+
+
+def test_a_win_under_another_account_that_was_merged_rests_too(db: Database, care: make.Company) -> None:
+    with db.writing() as session:
+        for giver in ("chris", "lea"):
+            told(session, care, giver, "ana")
+        assert won(session, close(session, care)) == {"relationships": ["ana"]}
+        merge(session, care["ana"], care["ben"], "imported twice", MONDAY)
+        for giver in ("chris", "lea"):
+            told(session, care, giver, "ben", at=NOON + timedelta(weeks=1))
+        assert won(session, close(session, care, WEEK + 1)) == {}
 
 
 def test_a_dropped_win_does_not_keep_one_from_winning_next_week(db: Database, care: make.Company) -> None:

@@ -132,17 +132,26 @@ SUMS = Statement(
         case((event.c.kind == "story.accepted", event.c.evidence)).label("evidence"),
     ).outerjoin(event, event.c.id == MOST_EVENTS - _sums.c.telling % MOST_EVENTS)
 )
-LATELY = Statement(
-    select(recognition.c.category, recognition.c.person_id)
+_lately = (
+    select(recognition.c.category, score.c.person_id)
+    .select_from(recognition)
     .join(closed_week, closed_week.c.id == recognition.c.closed_week_id)
-    .join(score, score.c.person_id == recognition.c.person_id)
     .where(
-        score.c.team_id == bindparam("team_id"),
-        score.c.period == bindparam("week"),
-        score.c.guideline == EVERY,
         closed_week.c.week >= bindparam("first"),
         closed_week.c.week < bindparam("week"),
         recognition.c.dropped_at.is_(None),
+        score.c.team_id == bindparam("team_id"),
+        score.c.period == bindparam("week"),
+        score.c.guideline == EVERY,
+    )
+)
+LATELY = Statement(
+    union_all(
+        _lately.join(score, score.c.person_id == recognition.c.person_id),
+        # under another account, which was merged since
+        _lately.join(person, person.c.id == recognition.c.person_id).join(
+            score, score.c.person_id == person.c.merged_into_id
+        ),
     )
 )
 
