@@ -1,20 +1,20 @@
 """Prove that ledger, scores and evidence agree; rebuild what can be computed anew."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
-from sqlalchemy import bindparam, case, func, insert, or_, select, update
+from sqlalchemy import bindparam, case, delete, func, or_, select, update
 from sqlmodel import Session
 
-from leaderboard.database import Database, is_postgresql
-from leaderboard.ledger.facts import Row, credit
-from leaderboard.ledger.recounting import recount
+from leaderboard.database import Database, is_postgresql, upsert
+from leaderboard.ledger.facts import Row, credit, rows
+from leaderboard.ledger.recounting import differing, moment_of, recount
 from leaderboard.ledger.settling import (
-    add_to_scores,
+    WRITE_TALLY,
     entry,
-    forget_scores,
     owners,
     post_differences,
     reverse,
@@ -23,12 +23,26 @@ from leaderboard.ledger.settling import (
 )
 from leaderboard.ledger.wholesale import sums_of
 from leaderboard.points import Outcome
+from leaderboard.statements import Statement
 from leaderboard.tables import WITNESSES, ClosedWeek, Person
 
 person = Person.__table__  # type: ignore[attr-defined]
 closed_week = ClosedWeek.__table__  # type: ignore[attr-defined]
 
 Key = TypeVar("Key", bound=tuple[Any, ...])
+Place = tuple[int, str, str, int]
+"""Of a running score: team, period, guideline, person."""
+
+SHOWN = select(score).where(
+    score.c.team_id.in_(bindparam("teams", expanding=True)),
+    score.c.period.in_(bindparam("periods", expanding=True)),
+    score.c.guideline.in_(bindparam("guidelines", expanding=True)),
+    score.c.person_id.between(bindparam("first"), bindparam("last")),
+)
+WRITE_SCORES = upsert(score)
+FORGET_SCORE = Statement(
+    delete(score).where(*(column == bindparam(column.name) for column in score.primary_key))
+)
 
 AT_ONCE = 20_000
 """Facts in one unit of work of a rebuild: few enough that others wait no longer than a moment and memory stays small."""
@@ -36,10 +50,10 @@ AT_ONCE = 20_000
 
 def audit(session: Session, tell: Callable[[int, int], None] = lambda done, of: None) -> Iterator[str]:
     """Yield every disagreement in words; nothing when ledger = scores = evidence. `tell` hears of the progress."""
-    handles = _handles(session)
+    handles, boards = _handles(session), Boards(session)
     done = 0
     for people in list(_parts(session)):
-        yield from _of_people(session, people, handles)
+        yield from _of_people(session, people, handles, boards)
         done += len(people)
         tell(done, len(handles))
     yield from _closed_weeks(session)
@@ -52,10 +66,10 @@ def rebuild(db: Database, now: datetime, tell: Callable[[int, int], None] = lamb
     evidence contradicts is reversed and posted right. Returns how many lines that took (0 when all was sound).
     """
     with db.reading() as session:
-        parts = list(_parts(session))
+        parts, boards = list(_parts(session)), Boards(session)
     written = done = 0
     for people in parts:
-        written += db.write(partial(_rebuild, people=people, now=now))
+        written += db.write(partial(_rebuild, people=people, boards=boards, now=now))
         done += len(people)
         tell(done, sum(map(len, parts)))
     return written
@@ -77,16 +91,58 @@ def _parts(session: Session) -> Iterator[list[int]]:
         yield part
 
 
+class Boards:
+    """Where running scores stand.
+
+    They are kept in the order of boards, and an index by person would cost every delivery. So who stands where is asked once,
+    for everybody; what a few people's scores are is then found without reading all others'.
+    """
+
+    def __init__(self, session: Session) -> None:
+        run = session.connection().execute
+        self._teams: dict[int, set[int]] = defaultdict(set)
+        for team_id, person_id in run(select(score.c.team_id, score.c.person_id).distinct()):
+            self._teams[person_id].add(team_id)
+        self._periods = set(run(select(score.c.period).distinct()).scalars())
+        self._guidelines = set(run(select(score.c.guideline).distinct()).scalars())
+
+    def shown(self, session: Session, people: Sequence[int], wanted: Mapping[Place, int]) -> dict[Place, int]:
+        """The scores of these people, who are all between the first and the last; `wanted` is where they should stand."""
+        places: dict[str, set[Any]] = {
+            "teams": {key[0] for key in wanted}.union(*(self._teams.get(id_, ()) for id_ in people)),
+            "periods": self._periods | {key[1] for key in wanted},
+            "guidelines": self._guidelines | {key[2] for key in wanted},
+        }
+        asked_for = {name: sorted(some) for name, some in places.items()}
+        found = session.connection().execute(SHOWN, asked_for | {"first": people[0], "last": people[-1]})
+        asked = set(people)  # somebody new may stand between
+        return {
+            (team, period, guideline, id_): points
+            for team, period, guideline, id_, points in found
+            if id_ in asked
+        }
+
+    def mend(self, session: Session, people: Sequence[int], wanted: Mapping[Place, int]) -> None:
+        """Write what differs. The caller holds the people's locks: nobody else moves their scores."""
+        shown = self.shown(session, people, wanted)
+        changed = [_score(place, points) for place, points in wanted.items() if shown.get(place, 0) != points]
+        WRITE_SCORES.run_many(session, changed)
+        FORGET_SCORE.run_many(session, [_score(place, 0) for place in shown.keys() - wanted.keys()])
+
+
 def _handles(session: Session) -> dict[int, str]:
     return {row.id: row.handle for row in session.connection().execute(select(person.c.id, person.c.handle))}
 
 
-def _of_people(session: Session, people: Sequence[int], handles: Mapping[int, str]) -> Iterator[str]:
+def _of_people(
+    session: Session, people: Sequence[int], handles: Mapping[int, str], boards: Boards
+) -> Iterator[str]:
     run = session.connection().execute
     noted, expected, live = {}, {}, {}
-    for row, outcome in recount(session, people[0], people[-1]):
-        noted[row.person_id, row.id] = row.points if row.entry_id is not None else 0
-        expected[row.person_id, row.id] = outcome.points if outcome else 0
+    for facts, found in recount(session, people[0], people[-1]):
+        for row, outcome in zip(facts, found, strict=True):
+            noted[row.person_id, row.id] = row.noted
+            expected[row.person_id, row.id] = outcome.points if outcome else 0
     sums = select(entry.c.person_id, entry.c.credit_id, func.sum(entry.c.points).label("points"))
     for row in run(sums.where(entry.c.person_id.in_(people)).group_by(entry.c.person_id, entry.c.credit_id)):
         live[row.person_id, row.credit_id] = int(row.points)
@@ -96,10 +152,7 @@ def _of_people(session: Session, people: Sequence[int], handles: Mapping[int, st
     for key in _unequal(live, noted):
         yield f"{handles[key[0]]}: credit {key[1]} says {noted.get(key, 0)}, the ledger {live.get(key, 0)}"
     wanted, witnesses = sums_of(session, people)
-    shown = {
-        (row.team_id, row.period, row.guideline, row.person_id): row.points
-        for row in run(select(score).where(score.c.person_id.in_(people)))
-    }
+    shown = boards.shown(session, people, wanted)
     for place in _unequal(wanted, shown):
         team_id, period, guideline, person_id = place
         where = f"{handles[person_id]}: {period}, {f'team {team_id}' if team_id else 'company'}, {guideline or 'all'}"
@@ -115,6 +168,17 @@ def _of_people(session: Session, people: Sequence[int], handles: Mapping[int, st
         )  # a week of which everything was taken back needs no tally
         if said != points:
             yield f"{handles[person_id]}: {week}: the {name} tally is {said}, the ledger {points}"
+
+
+def _score(place: Place, points: int) -> dict[str, Any]:
+    team_id, period, guideline, person_id = place
+    return {
+        "team_id": team_id,
+        "period": period,
+        "guideline": guideline,
+        "person_id": person_id,
+        "points": points,
+    }
 
 
 def _unequal(one: Mapping[Key, int], other: Mapping[Key, int]) -> list[Key]:
@@ -146,40 +210,46 @@ def _closed_weeks(session: Session) -> Iterator[str]:
                 )
 
 
-def _rebuild(session: Session, people: Sequence[int], now: datetime) -> int:
+def _rebuild(session: Session, people: Sequence[int], boards: Boards, now: datetime) -> int:
     connection = session.connection()
     if is_postgresql(session):
         locked = select(person.c.id).where(person.c.id.in_(people)).order_by(person.c.id)
         connection.execute(locked.with_for_update(key_share=True))
     written = _restore_credits(session, people, now)
-    wrong: list[Row] = []
-    found: dict[int, Outcome | None] = {}
-    last: dict[tuple[int, str], Row] = {}
-    for row, outcome in recount(session, people[0], people[-1]):
-        live = (row.live_points, row.live_full, row.live_why, row.live_kind) if row.entry_id else None
-        if outcome != live:
-            wrong.append(row)
-            found[row.id] = outcome
-        if not row.withdrawn_by:
-            last[row.person_id, row.week] = row
-    written += post_differences(session, wrong, found, now, owners(session))
-    forget_scores(session, people)
+    wrong: dict[int, Outcome | None] = {}
+    last: dict[tuple[int, str], tuple[Any, str, str]] = {}
+    for facts, found in recount(session, people[0], people[-1]):
+        wrong |= differing(facts, found)
+        standing = next((row for row in reversed(facts) if not row.withdrawn_by), None)
+        if standing:
+            last[standing.person_id, standing.week] = standing[2:5]
+    if wrong:
+        written += post_differences(session, _whole(session, list(wrong)), wrong, now, owners(session))
     scores, witnesses = sums_of(session, people)
-    add_to_scores(session, scores)
+    boards.mend(session, people, scores)
+    connection.execute(delete(tally).where(tally.c.person_id.in_(people)))
     tallies = [
         {
             "person_id": person_id,
             "week": week,
             **{name: witnesses.get((person_id, week, name), 0) for name in WITNESSES},
-            "last_at": row.occurred_at,
-            "last_source": row.source,
-            "last_key": row.key,
+            "last_at": moment_of(at),
+            "last_source": source,
+            "last_key": key,
         }
-        for (person_id, week), row in last.items()
+        for (person_id, week), (at, source, key) in last.items()
     ]
-    if tallies:
-        connection.execute(insert(tally), tallies)
+    WRITE_TALLY.run_many(session, tallies)
     return written
+
+
+def _whole(session: Session, ids: Sequence[int]) -> list[Row]:
+    """These credits with all that a line of the ledger says, in the same order."""
+    found: dict[int, Row] = {}
+    for start in range(0, len(ids), 500):
+        some = rows.where(credit.c.id.in_(ids[start : start + 500]))
+        found |= {row.id: row for row in session.connection().execute(some)}
+    return [found[id_] for id_ in ids]
 
 
 _live = func.sum(case((entry.c.reverses_id.is_(None), entry.c.id), else_=-entry.c.reverses_id))

@@ -7,10 +7,10 @@ fact earns the difference to what the group has earned, so the group ends at its
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
@@ -165,6 +165,11 @@ class Outcome(NamedTuple):
     kind: str
 
 
+# A rebuild makes one of each for every line of the ledger, and their own way to be made takes twice as long.
+fact_from: Callable[[tuple[Any, ...]], Fact] = partial(tuple.__new__, Fact)
+_outcome_from: Callable[[tuple[int, int, str, str]], Outcome] = partial(tuple.__new__, Outcome)
+
+
 @dataclass
 class Fold:
     """A person's week while its facts are counted, in order.
@@ -181,23 +186,25 @@ class Fold:
 
     def add(self, fact: Fact) -> Outcome:
         """Count the next fact and say what it earns."""
-        if fact.denied:
-            return Outcome(0, fact.full, fact.denied, fact.kind)
-        fair, witness = self.rules.fair_play, WITNESS_OF[fact.kind]
-        points, why, groups = fact.worth, fact.why, fact.groups
+        _, kind, points, full, why, groups, customer, day, ticket, denied = fact
+        if denied:
+            return Outcome(0, full, denied, kind)
+        fair, witness = self.rules.fair_play, WITNESS_OF[kind]
         before = 0
         for group in groups:
-            before = max(before, self.earned[group])
+            earned = self.earned.get(group, 0)
+            if earned > before:
+                before = earned
         if before and points:
             points, why = max(0, points - before), "earned_before"
-        if points and witness == "customer" and fact.customer:
-            thanked = self.customer_groups[fact.customer]
+        if customer and points and witness == "customer":
+            thanked = self.customer_groups[customer]
             if len(thanked) >= fair.thanks_per_customer_and_week and _leader(fact) not in thanked:
                 points, why = 0, "customer_week"
-        if points and fact.kind == "promise.kept":
-            if fact.ticket and self.promises[fact.day, fact.ticket] >= fair.promises_per_ticket_and_day:
+        if points and kind == "promise.kept":
+            if ticket and self.promises[day, ticket] >= fair.promises_per_ticket_and_day:
                 points, why = 0, "promise_ticket_day"
-            elif self.promises[fact.day, None] >= fair.promises_per_day:
+            elif self.promises[day, None] >= fair.promises_per_day:
                 points, why = 0, "promise_day"
         left = fair.points_per_witness_and_week - self.witness[witness]
         if points > left:
@@ -205,23 +212,25 @@ class Fold:
         left = fair.points_per_week - sum(self.witness.values())
         if points > left:
             points, why = max(0, left), "cap_week"
-        self.keep(fact, points)
-        return Outcome(points, fact.full, why, fact.kind)
+        if points:
+            self.keep(fact, points)
+        return _outcome_from((points, full, why, kind))
 
     def keep(self, fact: Fact, points: int) -> None:
         """Remember what a fact earned; also for facts of a closed week, whose points are given."""
         if not points:
             return
-        witness = WITNESS_OF[fact.kind]
+        _, kind, _, _, _, groups, customer, day, ticket, _ = fact
+        witness = WITNESS_OF[kind]
         self.witness[witness] += points
-        for group in fact.groups:
+        for group in groups:
             self.earned[group] += points
-        if witness == "customer" and fact.customer:
-            self.customer_groups[fact.customer].add(_leader(fact))
-        if fact.kind == "promise.kept":
-            self.promises[fact.day, None] += 1
-            if fact.ticket:
-                self.promises[fact.day, fact.ticket] += 1
+        if customer and witness == "customer":
+            self.customer_groups[customer].add(_leader(fact))
+        if kind == "promise.kept":
+            self.promises[day, None] += 1
+            if ticket:
+                self.promises[day, ticket] += 1
 
 
 def _leader(fact: Fact) -> str:

@@ -5,7 +5,7 @@ compiles, and says how each type is written and read; the rest is one call.
 """
 
 from collections import namedtuple
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from operator import itemgetter
@@ -33,7 +33,7 @@ class Statement:
     def each(self, session: Session, values: Mapping[str, Any]) -> Iterator[Any]:
         """One row after the other, where they are too many to hold."""
         ready, cursor = self._run(session, values)
-        return map(ready.row, cursor)
+        return ready.each(cursor)
 
     def first(self, session: Session, values: Mapping[str, Any]) -> Any | None:
         """The first row, or None."""
@@ -53,6 +53,8 @@ class Statement:
 
     def run_many(self, session: Session, values: Sequence[Mapping[str, Any]]) -> None:
         """The same for each of these, in their order."""
+        if not values:
+            return
         connection, dialect, driver = _way(session)
         ready = self._ready.get(dialect) or self._of(connection, values[0])
         cursor = driver.cursor()
@@ -189,7 +191,11 @@ class _Ready:
 
     def rows(self, found: Sequence[Any]) -> list[Any]:
         """Each of them as a row."""
-        return [self.row(one) for one in found] if self._readers else list(map(self._make, found))
+        return list(self.each(found))
+
+    def each(self, found: Iterable[Any]) -> Iterator[Any]:
+        """One after the other."""
+        return map(self.row if self._readers else self._make, found)
 
     def row(self, found: Sequence[Any]) -> Any:
         """A row with names, each value in the form its type is read."""

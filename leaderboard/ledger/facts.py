@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import bindparam, select, union_all
 from sqlmodel import Session
 
-from leaderboard.points import WITNESS_OF, Fact, Rules
+from leaderboard.points import WITNESS_OF, Fact, Rules, fact_from
 from leaderboard.statements import Statement
 from leaderboard.tables import Credit, Event
 
@@ -185,7 +185,9 @@ def fact_of(row: Row, context: Context, rules: Rules, known_to: int | None = Non
         denied = _promise_denied(row, context, rules, known_to)
         ticket = f"{row.source}|{row.ticket}" if row.ticket else None
     groups = groups_of(row)
-    return Fact(row.key, kind, share, full, why, groups, row.customer_key, row.counts_on, ticket, denied)
+    return fact_from(
+        (row.key, kind, share, full, why, groups, row.customer_key, row.counts_on, ticket, denied)
+    )
 
 
 def _was_unhappy(row: Row, context: Context, known_to: int | None) -> bool:

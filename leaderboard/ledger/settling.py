@@ -8,7 +8,7 @@ from operator import attrgetter
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, or_, select, update
+from sqlalchemy import bindparam, insert, or_, select, update
 from sqlmodel import Session
 
 from leaderboard.database import beat, upsert
@@ -246,17 +246,13 @@ def score_keys(
     """The running scores that one line of the ledger moves."""
     person_id = whose.get(line.person_id, line.person_id)
     for period in periods_of(line.week, line.counts_on):
-        yield from wider(line.team_id, period, line.guideline, person_id)
+        for team_id, guideline in wider(line.team_id, line.guideline):
+            yield team_id, period, guideline, person_id
 
 
-def wider(team_id: int, period: str, guideline: str, person_id: int) -> tuple[tuple[int, str, str, int], ...]:
+def wider(team_id: int, guideline: str) -> tuple[tuple[int, str], ...]:
     """The running scores of one period: the team's and the company's, of the guideline and of all five."""
-    return (
-        (team_id, period, guideline, person_id),
-        (team_id, period, EVERY, person_id),
-        (COMPANY, period, guideline, person_id),
-        (COMPANY, period, EVERY, person_id),
-    )
+    return (team_id, guideline), (team_id, EVERY), (COMPANY, guideline), (COMPANY, EVERY)
 
 
 def _count(
@@ -285,9 +281,3 @@ def _write_tally(
     values |= {"person_id": person_id, "week": week}
     values |= {"last_at": last[0], "last_source": last[1], "last_key": last[2]}
     WRITE_TALLY.run(session, values)
-
-
-def forget_scores(session: Session, people: Sequence[int]) -> None:
-    """Remove people's running scores and tallies, before they are written anew."""
-    session.connection().execute(delete(score).where(score.c.person_id.in_(people)))
-    session.connection().execute(delete(tally).where(tally.c.person_id.in_(people)))

@@ -135,21 +135,29 @@ def sums_of(
     whose = owners(session)
     asked = set(people)
     lines = asked | {id_ for id_, into in whose.items() if into in asked}
-    same = (*SAME_SCORES, entry.c.witness)
+    same = (entry.c.person_id, *SAME_SCORES[:-1], entry.c.witness)  # by people first: compared soonest
     query = select(*same, func.sum(entry.c.points)).where(entry.c.person_id.in_(lines)).group_by(*same)
-    narrow: dict[tuple[int, str, str, int], int] = defaultdict(int)
+    narrow: dict[tuple[int, str, int], dict[str, int]] = defaultdict(lambda: defaultdict(int))
     witnesses: dict[tuple[int, str, str], int] = defaultdict(int)
-    for team_id, week, day, guideline, person_id, witness, points in session.connection().execute(query):
+    for person_id, team_id, week, day, guideline, witness, points in session.connection().execute(query):
         if person_id in asked:
             witnesses[person_id, week, witness] += int(points)
         owner = whose.get(person_id, person_id)
         if owner in asked:
+            sums = narrow[team_id, guideline, owner]
             for period in periods_of(week, day):
-                narrow[team_id, period, guideline, owner] += int(points)
-    scores: dict[tuple[int, str, str, int], int] = defaultdict(int)
-    for key, points in narrow.items():
-        for wide in wider(*key):
-            scores[wide] += points
+                sums[period] += int(points)
+    wide: dict[tuple[int, str, int], dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for (team_id, guideline, owner), by_period in narrow.items():
+        for team, line in wider(team_id, guideline):
+            sums = wide[team, line, owner]
+            for period, points in by_period.items():
+                sums[period] += points
+    scores = {
+        (team, period, line, owner): points
+        for (team, line, owner), by_period in wide.items()
+        for period, points in by_period.items()
+    }
     return scores, witnesses
 
 
