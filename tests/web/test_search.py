@@ -169,7 +169,7 @@ def test_the_palette_opens_by_keys_finds_ben_and_enter_lands_on_his_page(opened:
 @in_a_browser
 def test_arrows_choose_and_escape_gives_the_focus_back(opened: Opened) -> None:
     page = opened("/stories")
-    field = page.get_by_text("Filter", exact=True)
+    field = page.get_by_role("link", name="Tell the first story")
     field.focus()
     opened_by_keys(page)
     options = page.locator(".palette-option:visible")
