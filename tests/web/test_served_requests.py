@@ -127,6 +127,8 @@ def test_what_is_too_large_is_refused_and_never_held(served: Served) -> None:
     }
     assert {name: status for name, status in sent.items() if not (status == 0 or 400 <= status < 500)} == {}
     assert {name: status for name, status in sent.items() if "form of" in name and status != 413} == {}
+    bodies = [status for name, status in sent.items() if name.startswith("a body of")]
+    assert set(bodies) <= {0, 413}, "not read, to be refused for want of proof"
     for _ in range(20):
         talk(served, head("POST", "/hooks/demo", CHUNKED), *chunks(4 * MB))
     assert memory(served) - before < ROOM
