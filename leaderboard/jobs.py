@@ -134,7 +134,10 @@ def close_weeks(db: Database, config: Config, clock: Clock) -> int:
         found = recognition.due(session, config, clock())
     if found:
         deliveries.work_through(db, config, clock)
-        set_things_right(db, config, clock)
+        try:
+            set_things_right(db, config, clock)
+        except Exception:  # that job says so as well; the weeks of everybody do not wait for it
+            log.exception("weeks close before all corrections are done")
     closed = 0
     stuck: set[int] = set()
     for team_id, week in found:
@@ -210,10 +213,19 @@ def link_newcomers(db: Database, config: Config, clock: Clock) -> int:
 
 
 def set_things_right(db: Database, config: Config, clock: Clock) -> int:
-    """Take back and give back what admins asked for, one in one piece, and tell those concerned, a few at a time."""
+    """Take back and give back what admins asked for, one in one piece, and tell those concerned, a few at a time.
+
+    One that cannot be done keeps no other waiting.
+    """
     with db.reading() as session:
         asked, strays = taking_back.waiting(session), merging.has_strays(session)
-    done = sum(db.write(partial(taking_back.carry_out, reversal_id=one, now=clock())) for one in asked)
+    done = failed = 0
+    for one in asked:
+        try:
+            done += db.write(partial(taking_back.carry_out, reversal_id=one, now=clock()))
+        except Exception:
+            failed += 1
+            log.exception("correction not done", extra={"reversal": one})
     if strays:
         done += db.write(lambda session: merging.move_strays(session, clock()))
     with db.reading() as session:
@@ -228,6 +240,8 @@ def set_things_right(db: Database, config: Config, clock: Clock) -> int:
             part = promised[start : start + TOLD_AT_ONCE]
             db.write(partial(_mirror, source=row.source, things=part, now=clock()))
         db.write(partial(_told, row=row, now=clock()))
+    if failed:
+        raise RuntimeError(f"{failed} corrections could not be done; the log says why")
     return done
 
 

@@ -11,17 +11,29 @@ from sqlalchemy import update
 from sqlmodel import select
 
 from leaderboard import jobs, recognition, weeks
-from leaderboard.config import Config
+from leaderboard.config import OWN_SOURCE, Config
 from leaderboard.database import Database
 from leaderboard.health import AUDITED
 from leaderboard.plugin import Invalid
-from leaderboard.tables import Announcement, Channel, ClosedWeek, Event, Heartbeat, Recognition, Team
+from leaderboard.tables import (
+    Announcement,
+    Channel,
+    ClosedWeek,
+    Event,
+    Heartbeat,
+    Recognition,
+    Reversal,
+    Team,
+)
 from leaderboard.weeks import Week
 from tests import make
+from tests.make import NOON
 from tests.test_recognition import MONDAY, WEEK, close_before, told
+from tests.test_taking_back import HOUR, asked, busy
 
 CONFIG = Config()
 TUESDAY = MONDAY + timedelta(days=1)
+MOMENTS: dict[str, Any] = {"occurred_at": NOON, "posted_at": NOON}
 
 
 @pytest.fixture
@@ -252,6 +264,22 @@ def test_one_team_that_cannot_close_keeps_no_other_waiting(db: Database, care: m
     job = next(job for job in jobs.JOBS if job.name == "close weeks")
     assert not jobs.tick(job, db, CONFIG, lambda: TUESDAY)
     assert closed(db) == [(care.teams["Shop"], "2026-W47")]
+
+
+def test_one_correction_that_cannot_be_done_keeps_no_other_and_no_week_waiting(
+    db: Database, care: make.Company
+) -> None:
+    busy(db)
+    first, second = asked(db, care), asked(db, care, since=NOON + HOUR, until=NOON + 3 * HOUR)
+    with db.writing() as session:  # the fact that the first one is about to write is there already
+        session.add(Event(source=OWN_SOURCE, key=f"reversal/{first}", kind="fact.withdrawn", **MOMENTS))
+    job = {job.name: job for job in jobs.JOBS}
+    assert jobs.tick(job["close weeks"], db, CONFIG, lambda: TUESDAY)
+    assert [week for _, week in closed(db)] == ["2026-W47"] * 2
+    with db.reading() as session:
+        states = {row.id: row.state for row in session.exec(select(Reversal))}
+    assert states == {first: "waiting", second: "done"}
+    assert not jobs.tick(job["corrections"], db, CONFIG, lambda: TUESDAY), "and its own job says so"
 
 
 def test_the_scheduler_runs_every_job_and_ends_when_told(db: Database, care: make.Company) -> None:
