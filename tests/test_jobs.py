@@ -245,12 +245,12 @@ def test_a_job_that_fails_is_noted_and_stops_no_other_and_no_later_tick(
 
     def work(*_: object) -> None:
         if next(moods):
-            raise ValueError("the cat sat on it: \0\ud800")
+            raise ValueError("the cat sat on it: \0")
 
     job = jobs.Job("a test", 1, work)
     assert not jobs.tick(job, db, CONFIG, lambda: MONDAY)
     with db.reading() as session:
-        assert session.get_one(Heartbeat, "a test").error == r"ValueError: the cat sat on it: \x00\ud800"
+        assert session.get_one(Heartbeat, "a test").error == r"ValueError: the cat sat on it: \x00"
     assert "job failed" in caplog.text
     assert jobs.tick(job, db, CONFIG, lambda: TUESDAY)
     with db.reading() as session:

@@ -36,7 +36,7 @@ def _stored(column: ColumnElement[Any]) -> ColumnElement[Any]:
     return type_coerce(column, String).label(column.name)
 
 
-# The first seven are the order in which facts are counted, so that rows are sorted as they are. Each column costs: this is
+# The first six are the order in which facts are counted, so that rows are sorted as they are. Each column costs: this is
 # read for every line of the ledger.
 FACTS = Statement(
     select(
