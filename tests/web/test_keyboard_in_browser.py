@@ -107,7 +107,8 @@ def test_a_week_is_announced_by_keyboard_alone(closed: int, opened: Opened) -> N
     press("Enter")
     expect(instead).to_be_hidden()
     tab(page, page.get_by_role("button", name="Keep and preview"))
-    press("Enter")
+    with page.expect_navigation():
+        press("Enter")
     expect(page.locator(".message-text")).to_contain_text("What a week.")
     tab(page, page.get_by_role("button", name="Announce"))
     press("Enter")
