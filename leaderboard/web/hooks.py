@@ -75,7 +75,8 @@ def _start_counting(state: BlueprintSetupState) -> None:
 def hook(source: str) -> ResponseReturnValue:
     """Take one delivery: 202 stored (or as the tool wants), 401 not from the tool, 404 no such source, 503 not now."""
     refusals: Refusals = current_app.extensions["refusals"]
-    plugin = config().plugins.get(source)
+    settings = config()
+    plugin = settings.plugins.get(source)
     if plugin is None:
         named = f"/hooks/{source}" if SOURCE_NAME.fullmatch(source) else "a name that no source can have"
         refusals.count(NOWHERE, Why("address", named), now())
@@ -91,9 +92,9 @@ def hook(source: str) -> ResponseReturnValue:
         raise
     delivery = Delivery(
         body=body,
-        headers={name.lower(): value for name, value in asked.headers.items()},
+        headers=dict(asked.headers.items(lower=True)),
         received_at=now(),
-        url=config().public_url + asked.full_path.rstrip("?"),
+        url=settings.public_url + asked.full_path.rstrip("?"),
         method=asked.method,
         args=asked.args.to_dict(),
     )
