@@ -161,7 +161,7 @@ class Foreign(Plugin):
 
     def _err(self) -> None:
         if self.mood == "hang":
-            MENDED.wait(60)
+            MENDED.wait(20)
         if self.mood == "raise" and not MENDED.is_set():
             raise ZeroDivisionError("what no database takes: \0 \ud800")
 
