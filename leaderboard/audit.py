@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from sqlalchemy import bindparam, case, delete, func, or_, select, update
 from sqlmodel import Session
 
-from leaderboard.database import Database, is_postgresql, upsert
+from leaderboard.database import Database, upsert
 from leaderboard.ledger.facts import Row, credit, rows
 from leaderboard.ledger.recounting import differing, moment_of, recount
 from leaderboard.ledger.settling import (
@@ -21,7 +21,7 @@ from leaderboard.ledger.settling import (
     score,
     tally,
 )
-from leaderboard.ledger.wholesale import sums_of
+from leaderboard.ledger.wholesale import lock_people, sums_of
 from leaderboard.points import Outcome
 from leaderboard.statements import Statement
 from leaderboard.tables import WITNESSES, ClosedWeek, Person
@@ -212,9 +212,7 @@ def _closed_weeks(session: Session) -> Iterator[str]:
 
 def _rebuild(session: Session, people: Sequence[int], boards: Boards, now: datetime) -> int:
     connection = session.connection()
-    if is_postgresql(session):
-        locked = select(person.c.id).where(person.c.id.in_(people)).order_by(person.c.id)
-        connection.execute(locked.with_for_update(key_share=True))
+    lock_people(session, people)
     written = _restore_credits(session, people, now)
     wrong: dict[int, Outcome | None] = {}
     last: dict[tuple[int, str], tuple[Any, str, str]] = {}
